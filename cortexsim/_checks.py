@@ -1,0 +1,117 @@
+"""The wording of errors: what must hold, what came, and the way out."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Collection, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean 'V1'?" for the nearest of `known`, or "" where none is near."""
+    by_fold = {str(k).casefold(): str(k) for k in known}
+    near = difflib.get_close_matches(str(name).casefold(), by_fold, n=1, cutoff=0.5)
+    return f"; did you mean {by_fold[near[0]]!r}?" if near else "."
+
+
+def check_known(name: str, known: Collection[str], *, what: str, where: str, listed: str = "") -> str:
+    """Return `name` if it is among `known`.
+
+    Parameters
+    ----------
+    name, known
+        What came, and what is allowed.
+    what, where
+        Kind of thing ("area", "input") and the object that named it ("Pulse").
+    listed
+        Where a user finds all allowed names; by default they are written out.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown; the message names the nearest known one.
+    """
+    if name in known:
+        return name
+    tail = f" {listed} lists them." if listed else f" Known: {', '.join(map(str, known))}."
+    raise ValueError(f"Unknown {what} {name!r} in {where}{suggest(name, known)}{tail}")
+
+
+def check_finite(name: str, value: float, unit: str = "") -> float:
+    """Return `value` as a float if it is a finite number, else raise ValueError or TypeError."""
+    number = _number(name, value)
+    if not math.isfinite(number):
+        raise ValueError(f"Argument `{name}` must be finite, but is {_with_unit(value, unit)}.")
+    return number
+
+
+def check_positive(name: str, value: float, unit: str = "") -> float:
+    """Return `value` as a float if it is finite and above zero, else raise ValueError or TypeError."""
+    number = check_finite(name, value, unit)
+    if number <= 0:
+        raise ValueError(f"Argument `{name}` must be positive, but is {_with_unit(value, unit)}.")
+    return number
+
+
+def check_not_negative(name: str, value: float, unit: str = "") -> float:
+    """Return `value` as a float if it is finite and at least zero, else raise ValueError or TypeError."""
+    number = check_finite(name, value, unit)
+    if number < 0:
+        raise ValueError(f"Argument `{name}` must not be negative, but is {_with_unit(value, unit)}.")
+    return number
+
+
+def check_count(name: str, value: int, *, least: int = 1) -> int:
+    """Return `value` as an int if it is a whole number of at least `least`, else raise ValueError or TypeError."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"Argument `{name}` must be a whole number, but is {value!r} ({type(value).__name__}).")
+    if value < least:
+        raise ValueError(f"Argument `{name}` must be at least {least}, but is {value}.")
+    return int(value)
+
+
+def check_unique(labels: Sequence[str], *, what: str, where: str) -> tuple[str, ...]:
+    """Return `labels` as a tuple of str if no label stands twice, else raise ValueError naming the first that does."""
+    seen: set[str] = set()
+    for label in map(str, labels):
+        if label in seen:
+            raise ValueError(f"Each {what} in {where} must stand once, but {label!r} stands twice or more.")
+        seen.add(label)
+    return tuple(map(str, labels))
+
+
+def check_shape(
+    name: str, array: ArrayLike, shape: tuple[int | None, ...], dims: tuple[str, ...]
+) -> NDArray[np.float64]:
+    """Return `array` as float64 if it has the `shape` (None: any length), else raise ValueError naming the dimensions."""
+    values = np.asarray(array, dtype=np.float64)
+    fits = values.ndim == len(shape) and all(n is None or n == m for n, m in zip(shape, values.shape, strict=True))
+    if not fits:
+        wanted = ", ".join(f"{d}{'' if n is None else f'={n}'}" for d, n in zip(dims, shape, strict=True))
+        raise ValueError(f"Argument `{name}` must have the shape ({wanted}), but has {values.shape}.")
+    return values
+
+
+def whole_steps(name: str, value: float, dt: float) -> int:
+    """Return value / dt if it is a whole number of steps to 1e-6 of a step, else raise ValueError with the nearest times."""
+    steps = round(value / dt)
+    if abs(value / dt - steps) > 1e-6:
+        low = math.floor(value / dt) * dt
+        raise ValueError(
+            f"Argument `{name}` must be a whole multiple of dt = {dt:g} ms, but is {value:g} ms; "
+            f"take {low:g} or {low + dt:g} ms."
+        )
+    return steps
+
+
+def _number(name: str, value: float) -> float:
+    if isinstance(value, bool | str | bytes) or not np.isscalar(value) and np.ndim(value) != 0:
+        raise TypeError(f"Argument `{name}` must be a number, but is {value!r} ({type(value).__name__}).")
+    return float(value)
+
+
+def _with_unit(value: object, unit: str) -> str:
+    return f"{value} {unit}" if unit and unit != "1" else f"{value}"
