@@ -86,7 +86,7 @@ def check_unique(labels: Sequence[str], *, what: str, where: str) -> tuple[str, 
 def check_shape(
     name: str, array: ArrayLike, shape: tuple[int | None, ...], dims: tuple[str, ...]
 ) -> NDArray[np.float64]:
-    """Return `array` as float64 if it has the `shape` (None: any length), else raise ValueError naming the dimensions."""
+    """Return `array` as float64 if it has the `shape` (None: any length), else raise ValueError."""
     values = np.asarray(array, dtype=np.float64)
     fits = values.ndim == len(shape) and all(n is None or n == m for n, m in zip(shape, values.shape, strict=True))
     if not fits:
@@ -96,7 +96,7 @@ def check_shape(
 
 
 def whole_steps(name: str, value: float, dt: float) -> int:
-    """Return value / dt if it is a whole number of steps to 1e-6 of a step, else raise ValueError with the nearest times."""
+    """Return value / dt if it is whole to 1e-6 of a step, else raise ValueError with the nearest times."""
     steps = round(value / dt)
     if abs(value / dt - steps) > 1e-6:
         low = math.floor(value / dt) * dt
@@ -108,7 +108,7 @@ def whole_steps(name: str, value: float, dt: float) -> int:
 
 
 def _number(name: str, value: float) -> float:
-    if isinstance(value, bool | str | bytes) or not np.isscalar(value) and np.ndim(value) != 0:
+    if isinstance(value, bool | str | bytes) or np.ndim(value) != 0:
         raise TypeError(f"Argument `{name}` must be a number, but is {value!r} ({type(value).__name__}).")
     return float(value)
 
