@@ -1,0 +1,247 @@
+"""Files of results: whole or absent, equal bit by bit, and refused with a reason when they are something else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from cortexsim import results
+
+AREAS = np.array(["V1", "9/46d", "LIP"])
+
+
+def make_result(trials: int = 2, samples: int = 50, dtype: str = "float64") -> xr.Dataset:
+    """A Dataset as `simulate` returns, with random numbers for rates."""
+    rng = np.random.default_rng(0)
+    dims = ("trial", "time", "area")
+
+    def rate(name: str) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
+        return dims, rng.random((trials, samples, 3)).astype(dtype), {"units": "Hz", "long_name": name}
+
+    return xr.Dataset(
+        {
+            "r_PV": rate("PV rate"),
+            "r_E1": rate("E1 rate"),
+            "final_state": (("trial", "state", "area"), rng.random((trials, 2, 3)).astype(dtype)),
+        },
+        coords={
+            "trial": np.arange(trials),
+            "time": ("time", np.arange(samples) * 10.0, {"units": "ms"}),
+            "area": AREAS,
+            "state": ["S_NMDA_E1", "r_E1"],
+            "spine_count_measured": ("area", [True, False, True]),
+            "hierarchy": ("area", [0.0, 0.5, np.nan], {"units": "1"}),
+            "positive_reports": ("area", np.array([0, 5, 7], dtype="int32")),
+        },
+        attrs={
+            "cortexsim_version": "0.1.0",
+            "circuit": "FroudistWalsh2021",
+            "parameters": json.dumps({"dopamine": 1.5}),
+            "stimulus": "[]",
+            "connectome": json.dumps({"name": "macaque40", "digest": "0" * 64}),
+            "gradients_digest": "",
+            "dt_ms": 0.5,
+            "duration_ms": 10.0 * samples,
+            "every_ms": 10.0,
+            "seed": 2**62,
+            "noise": "keyed",
+            "dtype": dtype,
+            "first_step": 0,
+        },
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_round_trip_is_identical_to_the_last_bit(tmp_path: Path, dtype: str) -> None:
+    result = make_result(dtype=dtype)
+    result.r_E1[0, 0, :] = [np.nan, -0.0, np.inf]
+    results.save(result, tmp_path / "result.nc")
+    loaded = results.load(tmp_path / "result.nc")
+    xr.testing.assert_identical(loaded, result)
+    assert list(loaded.variables) == list(result.variables)
+    for name, variable in result.variables.items():
+        assert loaded[name].dtype == variable.dtype, name
+        assert loaded[name].values.tobytes() == variable.values.tobytes(), name
+        assert loaded[name].attrs == variable.attrs, name
+    assert {k: type(v) for k, v in loaded.attrs.items()} == {k: type(v) for k, v in result.attrs.items()}
+
+
+def test_a_loaded_result_saves_and_loads_again_unchanged(tmp_path: Path) -> None:
+    for name in ("first.nc", "second.nc"):
+        results.save(make_result() if name == "first.nc" else results.load(tmp_path / "first.nc"), tmp_path / name)
+    xr.testing.assert_identical(results.load(tmp_path / "second.nc"), make_result())
+
+
+def test_a_selection_of_a_result_saves(tmp_path: Path) -> None:
+    part = make_result().sel(area="9/46d").isel(trial=0)[["r_E1"]]
+    results.save(part, tmp_path / "part.nc")
+    xr.testing.assert_identical(results.load(tmp_path / "part.nc"), part)
+
+
+def test_load_leaves_no_handle_on_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "result.nc"
+    results.save(make_result(), path)
+    loaded = results.load(path)
+    path.unlink()
+    assert float(loaded.r_E1.sum()) > 0
+    if Path("/proc/self/fd").is_dir():
+        open_files = {os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")}
+        assert not any(str(tmp_path) in name for name in open_files)
+
+
+def test_a_constant_trace_compresses_tenfold(tmp_path: Path) -> None:
+    result = make_result(trials=8, samples=5000)
+    result["r_E1"] = xr.zeros_like(result.r_E1)
+    results.save(result[["r_E1"]], tmp_path / "result.nc")
+    assert (tmp_path / "result.nc").stat().st_size < result.r_E1.nbytes / 10
+
+
+def test_save_replaces_the_file_that_stood_there(tmp_path: Path) -> None:
+    path = tmp_path / "result.nc"
+    path.write_text("something else")
+    results.save(make_result(), str(path))
+    assert results.load(str(path)).sizes["trial"] == 2
+    assert os.listdir(tmp_path) == ["result.nc"]
+
+
+def test_save_follows_a_link_and_keeps_it(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "result.nc").symlink_to(tmp_path / "disk" / "far.nc")
+    results.save(make_result(), tmp_path / "result.nc")
+    assert (tmp_path / "result.nc").is_symlink()
+    assert results.load(tmp_path / "disk" / "far.nc").sizes["area"] == 3
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_result_has_the_permissions_that_the_umask_gives(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    results.save(make_result(), tmp_path / "result.nc")
+    assert (tmp_path / "result.nc").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, OSError, SystemExit])
+def test_an_interrupted_save_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interruption: type[BaseException]
+) -> None:
+    path = tmp_path / "result.nc"
+    results.save(make_result(), path)
+    before = path.read_bytes()
+
+    def interrupt(descriptor: int) -> None:
+        raise interruption
+
+    monkeypatch.setattr(os, "fsync", interrupt)  # the last moment before the new file takes the name
+    with pytest.raises(interruption):
+        results.save(make_result(trials=1), path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["result.nc"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_ctrl_c_while_a_file_is_written_leaves_no_half_file(tmp_path: Path) -> None:
+    program = textwrap.dedent(
+        """
+        import os, signal, sys, threading, time
+        import numpy, h5netcdf
+        from test_results import make_result
+        from cortexsim import results
+        result = make_result(trials=8, samples=20_000)
+        results.save(result[["final_state"]], sys.argv[1] + "/warm.nc")
+
+        def interrupt():
+            while len(os.listdir(sys.argv[1])) < 2:
+                time.sleep(0.001)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=interrupt, daemon=True).start()
+        try:
+            results.save(result, sys.argv[1] + "/result.nc")
+        except KeyboardInterrupt:
+            pass
+        """
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, cwd=Path(__file__).parent, timeout=60)
+    assert set(os.listdir(tmp_path)) == {"warm.nc"}
+
+
+def test_save_refuses_what_is_no_result(tmp_path: Path) -> None:
+    path = tmp_path / "result.nc"
+    with pytest.raises(TypeError, match=r"must be a Dataset from `simulate`, but is a DataArray"):
+        results.save(make_result().r_E1, path)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"lacks 'cortexsim_version'; compute with `xarray.set_options"):
+        results.save(make_result().drop_attrs(), path)
+    with pytest.raises(TypeError, match=r"Attribute 'note' .* is \{'a': 1\}; write it as JSON"):
+        results.save(make_result().assign_attrs(note={"a": 1}), path)
+    with pytest.raises(TypeError, match=r"Attribute 'noise' .* is True; write it as JSON"):
+        results.save(make_result().assign_attrs(noise=True), path)
+    assert not path.exists()
+
+
+def test_save_refuses_a_path_that_cannot_hold_a_result(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"must end in \.nc, but is '.*result\.csv'; take '.*result\.nc'"):
+        results.save(make_result(), tmp_path / "result.csv")
+    with pytest.raises(FileNotFoundError, match=r"no folder '.*missing' for 'result\.nc'; make it first"):
+        results.save(make_result(), tmp_path / "missing" / "result.nc")
+    (tmp_path / "folder.nc").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"'.*folder\.nc' is a folder; name a file in it"):
+        results.save(make_result(), tmp_path / "folder.nc")
+    assert os.listdir(tmp_path) == ["folder.nc"]
+
+
+def test_load_names_the_nearest_file_when_there_is_none(tmp_path: Path) -> None:
+    results.save(make_result(), tmp_path / "result.nc")
+    with pytest.raises(FileNotFoundError, match=r"No file '.*resutl\.nc'; did you mean 'result\.nc'\?"):
+        results.load(tmp_path / "resutl.nc")
+    with pytest.raises(FileNotFoundError, match="No file"):
+        results.load(tmp_path / "nowhere" / "result.nc")
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        results.load(tmp_path)
+
+
+def test_load_refuses_files_of_other_programs(tmp_path: Path) -> None:
+    xr.Dataset({"x": ("y", [1.0])}).to_netcdf(tmp_path / "foreign.nc", engine="h5netcdf")
+    with pytest.raises(ValueError, match=r"lacks the attribute 'cortexsim_version'; `xarray\.open_dataset` reads"):
+        results.load(tmp_path / "foreign.nc")
+    for content in (b"", b"area,rate\nV1,1\n", b"CDF\x01" + bytes(100), b"\x89HDF\r\n\x1a\n"):
+        (tmp_path / "other.nc").write_bytes(content)
+        with pytest.raises(ValueError, match="damaged, cut short or not netCDF"):
+            results.load(tmp_path / "other.nc")
+
+
+def test_a_result_cut_short_anywhere_is_refused(tmp_path: Path) -> None:
+    results.save(make_result(), tmp_path / "result.nc")
+    whole = (tmp_path / "result.nc").read_bytes()
+    for length in range(0, len(whole), len(whole) // 40):
+        (tmp_path / "cut.nc").write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="damaged, cut short or not netCDF"):
+            results.load(tmp_path / "cut.nc")
+
+
+# h5netcdf stumbles in File.close over a file whose root attributes cannot be read, after it has raised rightly
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_flipped_bit_never_changes_a_rate_unnoticed(tmp_path: Path) -> None:
+    result = make_result()
+    results.save(result, tmp_path / "result.nc")
+    whole = (tmp_path / "result.nc").read_bytes()
+    refused = 0
+    for position in range(100, len(whole), len(whole) // 30):
+        damaged = bytearray(whole)
+        damaged[position] ^= 0b100
+        (tmp_path / "damaged.nc").write_bytes(damaged)
+        try:
+            loaded = results.load(tmp_path / "damaged.nc")
+        except ValueError:
+            refused += 1
+        else:
+            for name in result.data_vars:
+                if name in loaded:
+                    assert loaded[name].values.tobytes() == result[name].values.tobytes(), (name, position)
+    assert refused > 0
