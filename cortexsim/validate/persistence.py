@@ -1,0 +1,406 @@
+"""Delay activity by area, and whether experiments report it there."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from cortexsim._checks import check_known, check_not_negative
+from cortexsim.results import check_writable, replacing
+
+DEFAULT_WINDOW_MS = 500.0
+
+_LABELS = ("delay_activity_reported", "delay_activity_well_studied")
+_NO_YES = ["no", "yes"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Persistence:
+    """Delay activity by area and its agreement with experiments, as `persistence` returns it.
+
+    It prints as a table; `to_dataset` and `to_csv` save it.
+
+    Attributes
+    ----------
+    areas : xarray.Dataset
+        Over `area`: `baseline`, `delay`, `difference` (mean over trials, unit of the rate), `persistent` (bool),
+        `persistent_fraction` (of the trials, 0 to 1), `reported` and `well_studied` (bool, experiments), `agreement`
+        (1: simulation and experiment agree, 0: they do not, NaN: not well studied). Coordinates and attrs of the result
+        are kept.
+    confusion : xarray.DataArray
+        Number of well-studied areas, (experiment, simulation), each "no" or "yes".
+    accuracy : float
+        Share of the well-studied areas on which simulation and experiment agree; NaN where no area is well studied.
+    chi_squared, p_value : float
+        Pearson's chi-squared of the confusion table (1 degree of freedom, no continuity correction) and its p-value;
+        NaN where undefined.
+    undefined : str
+        Why chi-squared is undefined; empty where it is defined.
+    variable : str
+        Name of the rate that was judged.
+    threshold : float
+        An area persists if its delay activity exceeds its baseline by more than this (unit of the rate).
+    baseline_window, delay_window : tuple of float
+        Half-open windows (start, stop) in ms.
+    trials : int
+        Number of trials that were averaged.
+    """
+
+    areas: xr.Dataset
+    confusion: xr.DataArray
+    accuracy: float
+    chi_squared: float
+    p_value: float
+    undefined: str
+    variable: str
+    threshold: float
+    baseline_window: tuple[float, float]
+    delay_window: tuple[float, float]
+    trials: int
+
+    @property
+    def persistent_areas(self) -> tuple[str, ...]:
+        """Names of the areas that hold activity through the delay, in the order of the result."""
+        return _names(self.areas.persistent)
+
+    @property
+    def misses(self) -> tuple[str, ...]:
+        """Names of the well-studied areas on which simulation and experiment disagree."""
+        return _names(self.areas.agreement == 0)
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return everything as one Dataset that can be written to netCDF.
+
+        Returns
+        -------
+        xarray.Dataset
+            `areas` with `confusion` (experiment, simulation), `accuracy`, `chi_squared` and `p_value` added; the
+            variable, threshold, windows (ms, JSON), number of trials and why chi-squared is undefined stand in attrs.
+        """
+        dataset = self.areas.assign(
+            confusion=self.confusion,
+            accuracy=((), self.accuracy, {"units": "1", "long_name": "share of the well-studied areas that agree"}),
+            chi_squared=((), self.chi_squared, {"units": "1", "long_name": "Pearson's chi-squared, not corrected"}),
+            p_value=((), self.p_value, {"units": "1", "long_name": "p-value of chi-squared, 1 degree of freedom"}),
+        )
+        return dataset.assign_attrs(
+            persistence_variable=self.variable,
+            persistence_threshold=self.threshold,
+            persistence_baseline_window_ms=json.dumps(self.baseline_window),
+            persistence_delay_window_ms=json.dumps(self.delay_window),
+            persistence_trials=self.trials,
+            persistence_undefined=self.undefined,
+        )
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the summary as comment lines that begin with "# ", then one row per area.
+
+        Read it back with ``pandas.read_csv(path, comment="#", dtype={"area": str})``. The file appears whole or not at
+        all. Rates are written with full precision; yes/no columns as True/False, `agreement` as in `areas`.
+
+        Parameters
+        ----------
+        path
+            Where to, ending in ".csv"; the folder must exist. A file that is there is replaced.
+
+        Raises
+        ------
+        ValueError
+            If the path ends otherwise.
+        FileNotFoundError, IsADirectoryError
+            If the folder is missing, or `path` is one itself.
+        """
+        target = check_writable(path, (".csv",))
+        summary = "".join(f"# {line}\n" for line in self._summary())
+        with replacing(target) as part:
+            part.write_text(summary + self._frame().to_csv(lineterminator="\n"), encoding="utf-8", newline="")
+
+    def __str__(self) -> str:
+        """Return the summary and one line per area."""
+        return "\n".join([*self._summary(), "", self._readable().to_string()])
+
+    def __repr__(self) -> str:
+        """Return the same table, so that it shows at a prompt."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        summary = "<br>".join(escape(line) for line in self._summary())
+        return f"<p>{summary}</p>{self._readable().to_html()}"
+
+    def _summary(self) -> list[str]:
+        unit = self.areas.delay.attrs["units"]
+        table = {(e, s): int(self.confusion.sel(experiment=e, simulation=s)) for e in _NO_YES for s in _NO_YES}
+        studied = sum(table.values())
+        agreeing = table["no", "no"] + table["yes", "yes"]
+        share = f" ({self.accuracy:.1%})" if studied else ""
+        chi_squared = f"{self.chi_squared:.4f}, p = {self.p_value:.3e}"
+        return [
+            f"Delay activity of {self.variable}, mean over {self.trials} trial{'' if self.trials == 1 else 's'}: "
+            f"{len(self.persistent_areas)} of {self.areas.sizes['area']} areas exceed their baseline by more than "
+            f"{self.threshold:g} {unit}",
+            f"Windows: baseline {_interval(self.baseline_window)}, delay {_interval(self.delay_window)}",
+            f"Experiments: {agreeing} of {studied} well-studied areas agree{share}"
+            + (f"; not: {', '.join(self.misses)}" if self.misses else ""),
+            f"Reported: {table['yes', 'yes']} persist, {table['yes', 'no']} do not. "
+            f"Not reported: {table['no', 'yes']} persist, {table['no', 'no']} do not",
+            f"Chi-squared (1 degree of freedom, no continuity correction): {self.undefined or chi_squared}",
+        ]
+
+    def _frame(self) -> pd.DataFrame:
+        return pd.DataFrame({str(name): values.values for name, values in self.areas.data_vars.items()}).set_index(
+            pd.Index(self.areas.area.values, name="area")
+        )
+
+    def _readable(self) -> pd.DataFrame:
+        unit = self.areas.delay.attrs["units"]
+        frame = self._frame()
+        yes_no = {True: "yes", False: "no"}
+        agreement = frame.agreement.map({1.0: "yes", 0.0: "NO"})
+        return pd.DataFrame(
+            {
+                f"baseline ({unit})": frame.baseline.map("{:.2f}".format),
+                f"delay ({unit})": frame.delay.map("{:.2f}".format),
+                f"difference ({unit})": frame.difference.map("{:.2f}".format),
+                "persistent": frame.persistent.map(yes_no),
+                "of trials": frame.persistent_fraction.map("{:.0%}".format),
+                "reported": frame.reported.map(yes_no).where(frame.well_studied, "-"),
+                "agreement": agreement.where(frame.well_studied, "-"),
+            }
+        ).rename_axis(None)
+
+
+def persistence(
+    result: xr.Dataset,
+    *,
+    variable: str = "r_E1",
+    baseline: tuple[float, float] | None = None,
+    delay: tuple[float, float] | None = None,
+    threshold: float = 5.0,
+    during_stimulus: bool = False,
+) -> Persistence:
+    """Judge per area whether activity outlasts the stimulus, and compare with experiments.
+
+    An area persists if ``mean(rate in delay) - mean(rate in baseline) > threshold``, both means over time and trials.
+    Over the well-studied areas (more than two studies) this is compared with reported delay activity (more than two
+    more studies report it than do not).
+
+    Parameters
+    ----------
+    result
+        What `simulate` returns: rates (trial, time, area) or (time, area), with the coordinates
+        `delay_activity_reported` and `delay_activity_well_studied` along `area`.
+    variable
+        Rate to judge: "r_E1" after a stimulus to E1, "r_E2" after one to E2.
+    baseline, delay
+        Half-open windows (start, stop) in ms. By default the 500 ms before the first stimulus and the last 500 ms of
+        the run: 500 to 1000 and 4500 to 5000 ms in the paper's trial. The windows of the authors' program are the same
+        but for one sample of 0.5 ms, 499.5 to 999.5 and 4499.5 to 5000 ms.
+    threshold
+        In the unit of the rate (Hz).
+    during_stimulus
+        Whether the windows may overlap a stimulus, as with a lasting inactivation.
+
+    Returns
+    -------
+    Persistence
+        Per area and in sum; it prints as a table.
+
+    Raises
+    ------
+    TypeError
+        If `result` is not a Dataset.
+    ValueError
+        If the variable, the experimental labels or the stimulus are missing, a rate in a window is not finite, or a
+        window is empty, leaves the run, or overlaps a stimulus.
+
+    References
+    ----------
+    Froudist-Walsh et al. 2021, Neuron 109:3500, doi 10.1016/j.neuron.2021.08.024 (criterion, Fig. 3);
+    Leavitt et al. 2017, Trends Cogn Sci 21:328, doi 10.1016/j.tics.2017.03.003 (reports).
+    """
+    rates = _rates(result, variable)
+    threshold = check_not_negative("threshold", threshold)
+    reported, well_studied = (_label(result, name) for name in _LABELS)
+    baseline, delay = _windows(result, baseline, delay, during_stimulus)
+
+    means = {"baseline": _mean_in(rates, "baseline", baseline), "delay": _mean_in(rates, "delay", delay)}
+    per_trial = means["delay"] - means["baseline"]
+    difference = per_trial.mean("trial")
+    persistent = difference > threshold
+    agreement = (persistent == reported).astype(np.float64).where(well_studied)
+    units = rates.attrs.get("units", "Hz")
+
+    areas = xr.Dataset(
+        {
+            "baseline": _described(means["baseline"].mean("trial"), units, "activity before the stimulus"),
+            "delay": _described(means["delay"].mean("trial"), units, "activity in the delay"),
+            "difference": _described(difference, units, "delay activity above baseline"),
+            "persistent": _described(persistent, "", "activity persists through the delay"),
+            "persistent_fraction": _described((per_trial > threshold).mean("trial"), "1", "trials with persistence"),
+            "reported": _described(reported, "", "delay activity is reported in experiments"),
+            "well_studied": _described(well_studied, "", "more than two studies"),
+            "agreement": _described(agreement, "1", "simulation and experiment agree"),
+        },
+        attrs=result.attrs,
+    )
+    confusion = _confusion(areas)
+    studied = int(confusion.sum())
+    chi_squared, p_value, undefined = _chi_squared(confusion)
+    return Persistence(
+        areas=areas,
+        confusion=confusion,
+        accuracy=float(np.trace(confusion.values)) / studied if studied else math.nan,
+        chi_squared=chi_squared,
+        p_value=p_value,
+        undefined=undefined,
+        variable=variable,
+        threshold=threshold,
+        baseline_window=baseline,
+        delay_window=delay,
+        trials=rates.sizes["trial"],
+    )
+
+
+def _rates(result: xr.Dataset, variable: str) -> xr.DataArray:
+    if not isinstance(result, xr.Dataset):
+        raise TypeError(
+            f"Argument `result` must be the Dataset that `simulate` returns, but is {type(result).__name__}; "
+            "pass the whole result, not one of its variables."
+        )
+    rated = [str(name) for name, values in result.data_vars.items() if {"time", "area"} <= set(values.dims)]
+    check_known(variable, rated, what="variable", where="the result")
+    rates = result[variable] if "trial" in result[variable].dims else result[variable].expand_dims("trial")
+    if set(rates.dims) != {"trial", "time", "area"}:
+        raise ValueError(f"Variable {variable!r} must have the dims (trial, time, area), but has {rates.dims}.")
+    if rates.sizes["time"] < 2 or rates.sizes["trial"] < 1:
+        raise ValueError(
+            f"Variable {variable!r} must hold two times and one trial at least, but holds {dict(rates.sizes)}."
+        )
+    return rates.transpose("trial", "time", "area")
+
+
+def _label(result: xr.Dataset, name: str) -> xr.DataArray:
+    if name not in result.variables or result[name].dims != ("area",):
+        raise ValueError(
+            f"The result must carry the experimental label {name!r} along `area`, but does not; simulate a Model with "
+            "`gradients.macaque40()`, or add the label: result.assign_coords({...: ('area', [...])})."
+        )
+    label = result[name]
+    if not np.isin(label.values, [False, True]).all():
+        raise ValueError(f"The label {name!r} must be True or False in each area, but is {label.values.tolist()}.")
+    return label.astype(bool)
+
+
+def _windows(
+    result: xr.Dataset, baseline: tuple[float, float] | None, delay: tuple[float, float] | None, during_stimulus: bool
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    time = result.time.values.astype(np.float64)
+    start, stop = float(time[0]), float(time[-1] + (time[-1] - time[-2]))
+    stimuli = _stimuli(result)
+    if baseline is None:
+        if not stimuli:
+            raise ValueError("Without a stimulus there is no default baseline; pass `baseline=(start, stop)` in ms.")
+        onset = min(onset for onset, _ in stimuli)
+        baseline = (onset - DEFAULT_WINDOW_MS, onset)
+    if delay is None:
+        delay = (stop - DEFAULT_WINDOW_MS, stop)
+    checked = []
+    for name, window in (("baseline", baseline), ("delay", delay)):
+        low, high = _pair(name, window)
+        if low < start or high > stop:
+            raise ValueError(
+                f"The {name} window {_interval((low, high))} must lie within the run, {_interval((start, stop))}; "
+                f"simulate longer, or pass `{name}=(start, stop)` in ms."
+            )
+        overlapped = [_interval(stimulus) for stimulus in stimuli if stimulus[0] < high and stimulus[1] > low]
+        if overlapped and not during_stimulus:
+            raise ValueError(
+                f"The {name} window {_interval((low, high))} must be free of stimuli, but overlaps the one at "
+                f"{overlapped[0]}; pass another `{name}=(start, stop)` in ms, or during_stimulus=True if that is meant."
+            )
+        checked.append((low, high))
+    return checked[0], checked[1]
+
+
+def _pair(name: str, window: tuple[float, float]) -> tuple[float, float]:
+    try:
+        low, high = (float(edge) for edge in window)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"Argument `{name}` must be (start, stop) in ms, but is {window!r}.") from error
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"Argument `{name}` must be (start, stop) in ms with start < stop, but is {window!r}.")
+    return low, high
+
+
+def _stimuli(result: xr.Dataset) -> list[tuple[float, float]]:
+    if "stimulus" not in result.attrs:
+        raise ValueError(
+            "The result must say in attrs['stimulus'] what stimuli it had, but does not; "
+            "pass a result of `simulate`, or set it to a JSON list ('[]' if there was none)."
+        )
+    return [
+        (float(stimulus["onset"]), float(stimulus["onset"]) + float(stimulus["duration"]))
+        for stimulus in json.loads(result.attrs["stimulus"])
+    ]
+
+
+def _mean_in(rates: xr.DataArray, name: str, window: tuple[float, float]) -> xr.DataArray:
+    inside = rates.isel(time=np.flatnonzero((rates.time.values >= window[0]) & (rates.time.values < window[1])))
+    if inside.sizes["time"] == 0:
+        raise ValueError(f"The {name} window {_interval(window)} must hold samples, but holds none; widen it.")
+    means = inside.mean("time", dtype=np.float64, skipna=False)
+    bad = means.area.values[~np.isfinite(means.values).all(axis=0)]
+    if bad.size:
+        raise ValueError(f"Rates in the {name} window must be finite, but are not in {', '.join(map(str, bad))}.")
+    return means
+
+
+def _confusion(areas: xr.Dataset) -> xr.DataArray:
+    studied = areas.well_studied.values
+    counts = np.zeros((2, 2), dtype=np.int64)
+    np.add.at(counts, (areas.reported.values[studied].astype(int), areas.persistent.values[studied].astype(int)), 1)
+    return xr.DataArray(
+        counts,
+        dims=("experiment", "simulation"),
+        coords={"experiment": _NO_YES, "simulation": _NO_YES},
+        attrs={"units": "1", "long_name": "number of well-studied areas"},
+    )
+
+
+def _chi_squared(confusion: xr.DataArray) -> tuple[float, float, str]:
+    from scipy.stats import chi2_contingency
+
+    margins = (
+        ("every well-studied area is reported", confusion.sel(experiment="no")),
+        ("no well-studied area is reported", confusion.sel(experiment="yes")),
+        ("every well-studied area persists", confusion.sel(simulation="no")),
+        ("no well-studied area persists", confusion.sel(simulation="yes")),
+    )
+    if not confusion.any():
+        return math.nan, math.nan, "undefined, no area is well studied"
+    for reason, margin in margins:
+        if not margin.any():
+            return math.nan, math.nan, f"undefined, {reason}"
+    test = chi2_contingency(confusion.values, correction=False)
+    return float(test.statistic), float(test.pvalue), ""
+
+
+def _described(values: xr.DataArray, units: str, long_name: str) -> xr.DataArray:
+    described = values.drop_attrs()
+    described.attrs = {"units": units, "long_name": long_name} if units else {"long_name": long_name}
+    return described
+
+
+def _names(chosen: xr.DataArray) -> tuple[str, ...]:
+    return tuple(str(area) for area in chosen.area.values[chosen.values.astype(bool)])
+
+
+def _interval(window: tuple[float, float]) -> str:
+    return f"{window[0]:g} to {window[1]:g} ms"
