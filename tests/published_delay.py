@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-import cortexsim as cx
+from cortexsim import gradients
 
 TABLE = Path(__file__).parent / "reference" / "froudistwalsh2021_delay_rates.csv"
 CUE = {"type": "Pulse", "area": "V1", "input": "E1_dendrite", "onset": 1000.0, "duration": 400.0, "amplitude": 100.0}
@@ -22,7 +22,7 @@ def delay_rates(dopamine):
 def published_result(dopamine=1.5, *, trials=1, stimuli=(CUE,), duration=5000.0, every=10.0):
     """Return a result with the published baseline until the first stimulus, and the published delay rate after it."""
     before, after = delay_rates(dopamine)
-    maps = cx.gradients.macaque40().sel(area=before.index.values)
+    maps = gradients.macaque40().sel(area=before.index.values)
     time = np.arange(0.0, duration, every)
     onset = min((stimulus["onset"] for stimulus in stimuli), default=1000.0)
     rate = np.where(time[:, None] < onset, before.values, after.values)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from published_delay import CUE, delay_rates, published_result
+from scipy.stats import chi2_contingency
 
 from cortexsim.validate import Persistence, persistence
 
@@ -44,6 +45,14 @@ def test_means_equal_those_of_the_published_windows():
     np.testing.assert_allclose(judged.areas.baseline, before, rtol=1e-14)  # a mean of equal numbers: rounding only
     np.testing.assert_allclose(judged.areas.delay, after, rtol=1e-14)
     assert (judged.baseline_window, judged.delay_window) == ((500.0, 1000.0), (4500.0, 5000.0))
+
+
+def test_chi_squared_is_pearsons_without_continuity_correction():
+    judged = persistence(published_result(1.0))
+    statistic, p_value, *_ = chi2_contingency(judged.confusion.values, correction=False)
+    # Closed forms for a two by two table and one degree of freedom: equal to rounding.
+    assert judged.chi_squared == pytest.approx(statistic, rel=1e-12)
+    assert judged.p_value == pytest.approx(p_value, rel=1e-12)
 
 
 def test_chi_squared_without_persistence_is_nan_with_the_reason():

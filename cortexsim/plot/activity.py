@@ -1,0 +1,277 @@
+"""Rates of all areas over time, in hierarchical order, with the stimuli on top."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from cortexsim._checks import check_known, check_positive
+from cortexsim.plot.style import BLUE, GREY, SEQUENTIAL, SMALL, VERMILION, axes_for, figure_of, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DEFAULT_VARIABLES = ("r_E1", "r_E2")
+DEFAULT_AREAS = ("V1", "MT", "LIP", "46d", "9/46d", "24c")
+_BAR_PITCH = 8.0  # points from one row of stimulus bars to the next
+
+
+def activity(
+    rates: xr.DataArray | xr.Dataset,
+    *,
+    variables: Sequence[str] = DEFAULT_VARIABLES,
+    stimulus: str | None = None,
+    vmax: float | None = None,
+    ax: Axes | Sequence[Axes] | None = None,
+) -> Figure:
+    """Draw the rates of all areas over time as a heat map: one row per area, the lowest in the hierarchy at the bottom.
+
+    Parameters
+    ----------
+    rates : DataArray or Dataset (trial, time, area) or (time, area)
+        One rate, such as ``result.r_E1``, or a whole result. Trials are averaged. Areas are ordered by the coordinate
+        `hierarchy` where there is one, else they stay as they stand.
+    variables
+        Which rates of a Dataset to draw, one panel each, on a common colour scale.
+    stimulus
+        Stimuli to mark above the panels, as a result holds them in ``attrs["stimulus"]`` (JSON); by default those of
+        the Dataset. A single rate does not hold any: pass ``stimulus=result.attrs["stimulus"]``.
+    vmax
+        Rate at the top of the colour scale, which starts at 0; by default the 99th percentile of what is drawn.
+    ax
+        Axes to draw on, one per panel; by default a new Figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The Figure of the Axes. Save it by ``figure.savefig("activity.png")``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `rates` are not labelled rates over time and area, a variable is unknown, or `ax` does not fit.
+    """
+    panels = [_in_order(_mean(panel)) for panel in _panels(rates, variables)]
+    bars = _bars(rates, stimulus)
+    if vmax is None:
+        vmax = float(np.percentile([panel.values for panel in panels], 99.0))
+    top = check_positive("vmax", vmax) if vmax else 1.0
+    with styled():
+        rows = panels[0].sizes["area"]
+        axes = axes_for(ax, len(panels), (1.4 + 4.4 * len(panels), 1.2 + 0.125 * rows))
+        for panel, one in zip(panels, axes, strict=True):
+            mesh = one.pcolormesh(
+                panel.time.values,
+                np.arange(rows),
+                panel.transpose("area", "time").values,
+                cmap=SEQUENTIAL,
+                vmin=0.0,
+                vmax=top,
+                shading="nearest",
+                rasterized=True,
+            )
+            one.set_yticks(np.arange(rows), [str(area) for area in panel.area.values])
+            one.tick_params(axis="y", length=0.0, pad=2.0)
+            one.set_xlabel(_time_label(panel))
+            one.set_title(_title(panel), pad=4.0 + _BAR_PITCH * _draw_bars(one, bars))
+        axes[0].set_ylabel("Area, by hierarchy")
+        extend = "max" if max(float(panel.max()) for panel in panels) > top else "neither"
+        figure_of(axes[-1]).colorbar(
+            mesh,
+            ax=axes,
+            label=f"Firing rate ({_rate_units(panels[0])})",
+            extend=extend,
+            shrink=0.6,
+            aspect=30,
+            fraction=0.05,
+            pad=0.02,
+        )
+        return figure_of(axes[0])
+
+
+def traces(
+    rates: xr.DataArray | xr.Dataset,
+    *,
+    variables: Sequence[str] = DEFAULT_VARIABLES,
+    areas: Sequence[str] | None = None,
+    stimulus: str | None = None,
+    ax: Sequence[Axes] | None = None,
+) -> Figure:
+    """Draw the rates of some areas over time, one row per area on a common scale.
+
+    Lines are means over trials; with several trials a band shows one standard deviation to either side.
+
+    Parameters
+    ----------
+    rates, variables, stimulus
+        As in `activity`; each variable is a line.
+    areas
+        Names, from top to bottom. By default V1, MT, LIP, 46d, 9/46d and 24c; where one of them is missing, six areas
+        (or all, if fewer) at even steps through the order.
+    ax
+        Axes to draw on, one per area; by default a new Figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The Figure of the Axes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `rates` are not labelled rates over time and area, an area or a variable is unknown, or `ax` does not fit.
+    """
+    panels = [_in_order(panel) for panel in _panels(rates, variables)]
+    bars = _bars(rates, stimulus)
+    known = [str(area) for area in panels[0].area.values]
+    if areas is None:
+        steps = np.unique(np.linspace(0, len(known) - 1, min(6, len(known))).round().astype(int))
+        areas = DEFAULT_AREAS if set(DEFAULT_AREAS) <= set(known) else [known[i] for i in steps]
+    for area in areas:
+        check_known(area, known, what="area", where="traces", listed="`rates.area`")
+    with styled():
+        axes = axes_for(ax, len(areas), (5.2, 0.6 + 0.8 * len(areas)), rows=True)
+        for area, one in zip(areas, axes, strict=True):
+            for panel in panels:
+                _draw_trace(one, panel.sel(area=area))
+            for bar in bars:
+                one.axvspan(bar.onset, bar.offset, color="0.92", linewidth=0.0, zorder=0)
+            one.margins(x=0.0)
+            one.text(0.01, 0.93, area, transform=one.transAxes, ha="left", va="top", weight="bold")
+        top = max(one.get_ylim()[1] for one in axes)
+        for one in axes:
+            one.set_ylim(0.0, top)
+            one.set_xlabel(_time_label(panels[0]))
+            one.set_ylabel(f"Rate ({_rate_units(panels[0])})")
+            one.label_outer()
+        if len(panels) > 1:
+            axes[0].legend(loc="upper right", ncols=len(panels), borderaxespad=0.0, handlelength=1.2)
+        _draw_bars(axes[0], bars)
+        return figure_of(axes[0])
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """Stimuli to the same input that go on and off together (ms)."""
+
+    onset: float
+    offset: float
+    input: str
+    areas: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        where = self.areas[0] if len(self.areas) == 1 else f"{len(self.areas)} areas"
+        return f"{where} {self.input.replace('_', ' ')}"
+
+    @property
+    def colour(self) -> str:
+        return BLUE if self.input.startswith("E1") else VERMILION if self.input.startswith("E2") else GREY
+
+
+def _panels(rates: xr.DataArray | xr.Dataset, variables: Sequence[str]) -> list[xr.DataArray]:
+    if isinstance(rates, xr.Dataset):
+        known = [str(name) for name, values in rates.data_vars.items() if {"time", "area"} <= set(values.dims)]
+        panels = [rates[check_known(name, known, what="variable", where="the result")] for name in variables]
+        if not panels:
+            raise ValueError("Argument `variables` must name one rate at least, but is empty.")
+    elif isinstance(rates, xr.DataArray):
+        panels = [rates]
+    else:
+        raise TypeError(
+            f"Argument `rates` must be a DataArray or Dataset over time and area, but is {type(rates).__name__}; "
+            "pass a result of `simulate` or one of its rates, such as result.r_E1."
+        )
+    for panel in panels:
+        if not {"time", "area"} <= set(panel.dims) <= {"trial", "time", "area"}:
+            raise ValueError(f"Argument `rates` must have the dims (trial, time, area), but has {panel.dims}.")
+        if 0 in panel.shape or panel.sizes["time"] < 2:
+            raise ValueError(f"Argument `rates` must hold two times and one area at least, but is {dict(panel.sizes)}.")
+    return panels
+
+
+def _mean(panel: xr.DataArray) -> xr.DataArray:
+    return panel.mean("trial", keep_attrs=True) if "trial" in panel.dims else panel
+
+
+def _in_order(panel: xr.DataArray) -> xr.DataArray:
+    return panel.sortby("hierarchy") if "hierarchy" in panel.coords else panel
+
+
+def _title(panel: xr.DataArray) -> str:
+    name = str(panel.attrs.get("long_name", panel.name or ""))
+    return name[:1].upper() + name[1:]
+
+
+def _rate_units(panel: xr.DataArray) -> str:
+    return str(panel.attrs.get("units", "Hz"))
+
+
+def _time_label(panel: xr.DataArray) -> str:
+    return f"Time ({panel.time.attrs.get('units', 'ms')})"
+
+
+def _bars(rates: xr.DataArray | xr.Dataset, stimulus: str | None) -> list[_Bar]:
+    together: dict[tuple[float, float, str], list[str]] = {}
+    for one in json.loads(rates.attrs.get("stimulus", "[]") if stimulus is None else stimulus):
+        onset = float(one["onset"])
+        together.setdefault((onset, onset + float(one["duration"]), str(one["input"])), []).append(str(one["area"]))
+    return [_Bar(*when, tuple(areas)) for when, areas in sorted(together.items())]
+
+
+def _draw_bars(ax: Axes, bars: Sequence[_Bar]) -> int:
+    """Draw the bars with their names above `ax`; return the number of rows that they take."""
+    from matplotlib.transforms import ScaledTranslation, blended_transform_factory
+
+    start, stop = ax.get_xlim()
+    name_width = 0.3 * (stop - start)  # of time: room for the longest name
+    free_from: list[float] = []
+    for bar in bars:
+        row = next((i for i, free in enumerate(free_from) if bar.onset >= free), len(free_from))
+        free_from[row : row + 1] = [bar.offset + name_width]
+        lift = ScaledTranslation(0.0, (4.0 + _BAR_PITCH * row) / 72.0, figure_of(ax).dpi_scale_trans)
+        above = blended_transform_factory(ax.transData, ax.transAxes) + lift
+        ax.plot(
+            [bar.onset, bar.offset],
+            [1.0, 1.0],
+            color=bar.colour,
+            linewidth=3.0,
+            solid_capstyle="butt",
+            transform=above,
+            clip_on=False,
+            scalex=False,
+            scaley=False,
+        )
+        ax.text(
+            bar.offset + 0.01 * (stop - start),
+            1.0,
+            bar.text,
+            color=bar.colour,
+            fontsize=SMALL,
+            va="center_baseline",
+            transform=above,
+        )
+    return len(free_from)
+
+
+def _draw_trace(ax: Axes, trace: xr.DataArray) -> None:
+    name = str(trace.name or "").removeprefix("r_")
+    colour = VERMILION if name == "E2" else BLUE if name == "E1" else None
+    mean = _mean(trace)
+    (line,) = ax.plot(mean.time.values, mean.values, color=colour, label=name)
+    if trace.sizes.get("trial", 1) > 1:
+        spread = trace.std("trial").values
+        ax.fill_between(
+            mean.time.values,
+            mean.values - spread,
+            mean.values + spread,
+            color=line.get_color(),
+            alpha=0.25,
+            linewidth=0.0,
+        )

@@ -1,0 +1,77 @@
+"""One picture of a working-memory trial: activity, map, hierarchy."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import xarray as xr
+
+from cortexsim import validate
+from cortexsim.plot.activity import activity, traces
+from cortexsim.plot.cortex_map import cortex_map
+from cortexsim.plot.hierarchy import hierarchy
+from cortexsim.plot.style import DPI, styled
+from cortexsim.validate import Persistence
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from matplotlib.gridspec import SubplotSpec
+
+_WIDTH, _HEIGHT = 10.0, 10.5  # inches
+
+
+def summary(result: xr.Dataset, persistence: Persistence | None = None) -> Figure:
+    """Draw a trial at a glance: all areas over time, some as traces, delay activity by hierarchy and on the cortex.
+
+    Parameters
+    ----------
+    result
+        What `simulate` returned, with the rates `r_E1` and `r_E2` and the maps of `gradients.macaque40()`.
+    persistence
+        What `validate.persistence(result)` returned, where it was called with other than its defaults.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        10 by 10.5 inches. Save it by ``figure.savefig("summary.png")``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `validate.persistence` and the other plots do.
+    """
+    from matplotlib.figure import Figure
+
+    judged = validate.persistence(result) if persistence is None else persistence
+    with styled():
+        figure = Figure(figsize=(_WIDTH, _HEIGHT), dpi=DPI)
+        above = _row(figure, 5.15, 9.5).subgridspec(1, 2, width_ratios=(1.3, 1), wspace=0.1)
+        middle = _row(figure, 3.6, 4.5).subgridspec(1, 6, wspace=0.1)
+        below = _row(figure, 0.5, 2.9).subgridspec(1, 2, wspace=0.15)
+        heat, scatter = figure.add_subplot(above[0]), figure.add_subplot(above[1])
+        small = list(middle.subplots(squeeze=False, sharex=True, sharey=True).flat)
+        sides = list(below.subplots(squeeze=False).flat)
+        activity(result[judged.variable], stimulus=result.attrs["stimulus"], ax=heat)
+        traces(result, ax=small)
+        cortex_map(judged.areas.delay, ax=sides)
+        hierarchy(judged, ax=scatter)
+        headline, finding = _headline(result, judged)
+        figure.text(0.02, 1.0 - 0.25 / _HEIGHT, headline, fontsize=13, weight="bold", va="center")
+        figure.text(0.02, 1.0 - 0.5 / _HEIGHT, finding, fontsize=9.5, va="center")
+    return figure
+
+
+def _row(figure: Figure, bottom: float, top: float) -> SubplotSpec:
+    """Return the row of the figure between two heights in inches."""
+    return figure.add_gridspec(1, 1, left=0.075, right=0.985, bottom=bottom / _HEIGHT, top=top / _HEIGHT)[0]
+
+
+def _headline(result: xr.Dataset, judged: Persistence) -> tuple[str, str]:
+    agreeing, studied = int(judged.areas.agreement.sum()), int(judged.confusion.sum())
+    dopamine = json.loads(result.attrs.get("parameters", "{}")).get("dopamine")
+    return (
+        f"{result.attrs.get('circuit', 'Trial')}{'' if dopamine is None else f', dopamine {dopamine:g}'}",
+        f"{len(judged.persistent_areas)} of {judged.areas.sizes['area']} areas hold the memory through the delay; "
+        f"{agreeing} of {studied} well-studied areas agree with experiments",
+    )

@@ -1,0 +1,208 @@
+"""Facts about the pictures: what stands where, with which names and units, and that nothing else is touched."""
+
+import io
+import itertools
+import json
+
+import matplotlib
+import matplotlib.image
+import matplotlib.pyplot
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from published_delay import CUE, published_result
+
+from cortexsim import plot
+from cortexsim.validate import persistence
+
+MEDIAL = {"V6", "F3", "10", "7m", "25", "32", "9", "24c"}
+
+
+@pytest.fixture(scope="module")
+def result():
+    return published_result(1.5)
+
+
+@pytest.fixture(scope="module")
+def judged(result):
+    return persistence(result)
+
+
+def points_of(ax):
+    return np.concatenate([marks.get_offsets() for marks in ax.collections if type(marks).__name__ == "PathCollection"])
+
+
+def names_of(ax):
+    return [text for text in ax.texts if text.get_text()]
+
+
+def overlapping(ax):
+    boxes = {text.get_text(): text.get_window_extent() for text in names_of(ax)}
+    # The box of a text has a quarter of its height as room for accents and descenders, which these names lack.
+    tight = {name: box.expanded(1.0, 0.75) for name, box in boxes.items()}
+    return [(a, b) for a, b in itertools.combinations(tight, 2) if tight[a].overlaps(tight[b])]
+
+
+def test_activity_shows_the_mean_rate_of_each_area_from_low_to_high_in_the_hierarchy(result):
+    trials = published_result(1.5, trials=2)
+    trials["r_E1"] = trials.r_E1 * (1 + trials.trial)
+    trials.r_E1.attrs.update(result.r_E1.attrs)
+    for rates in (trials.r_E1, trials.r_E1.isel(area=slice(None, None, -1))):
+        ax = plot.activity(rates).axes[0]
+        assert [label.get_text() for label in ax.get_yticklabels()] == list(result.area.values)
+        np.testing.assert_allclose(ax.collections[0].get_array(), 1.5 * result.r_E1[0].T, rtol=1e-14)
+
+
+def test_activity_labels_carry_the_units_of_the_attrs(result):
+    rates = result.r_E1.assign_attrs(units="spikes/s")
+    rates["time"] = rates.time.assign_attrs(units="s")
+    ax, colour_bar = plot.activity(rates).axes
+    assert ax.get_xlabel() == "Time (s)"
+    assert colour_bar.get_ylabel() == "Firing rate (spikes/s)"
+    assert ax.get_title(loc="left") == "Rate of E1"
+
+
+def test_activity_of_a_result_has_a_panel_per_rate_on_one_colour_scale(result):
+    figure = plot.activity(result)
+    left, right, _ = figure.axes
+    assert [ax.get_title(loc="left") for ax in (left, right)] == ["Rate of E1", "Rate of E2"]
+    assert left.collections[0].get_clim() == right.collections[0].get_clim()
+    assert plot.activity(result, variables=["r_E1"], vmax=7.0).axes[0].collections[0].get_clim() == (0.0, 7.0)
+
+
+def test_every_name_of_an_area_has_a_row_of_its_own(result):
+    figure = plot.activity(result.r_E1)
+    figure.draw_without_rendering()
+    boxes = [label.get_window_extent().expanded(1.0, 0.75) for label in figure.axes[0].get_yticklabels()]
+    assert len(boxes) == 40
+    assert not any(low.overlaps(high) for low, high in itertools.pairwise(boxes))
+
+
+def test_stimuli_stand_above_the_panel_as_bars(result):
+    off = {"type": "Pulse", "input": "SST2", "onset": 2000.0, "duration": 400.0, "amplitude": -100.0}
+    stimulus = json.dumps([CUE, {**off, "area": "8m"}, {**off, "area": "LIP"}, {**CUE, "input": "E2_dendrite"}])
+    ax = plot.activity(result.r_E1, stimulus=stimulus).axes[0]
+    assert [text.get_text() for text in ax.texts] == ["V1 E1 dendrite", "V1 E2 dendrite", "2 areas SST2"]
+    assert [list(line.get_xdata()) for line in ax.lines] == [[1000, 1400], [1000, 1400], [2000, 2400]]
+    assert plot.activity(result.r_E1).axes[0].texts[:] == []
+
+
+def test_traces_draw_each_rate_in_each_area_with_a_band_over_trials(result):
+    for trials, bands in ((1, 0), (3, 2)):
+        axes = plot.traces(published_result(1.5, trials=trials)).axes
+        assert [ax.texts[0].get_text() for ax in axes] == ["V1", "MT", "LIP", "46d", "9/46d", "24c"]
+        assert axes[-1].get_xlabel() == "Time (ms)"
+        assert {ax.get_ylabel() for ax in axes} == {"Rate (Hz)"}
+        assert all(sum(type(c).__name__ == "FillBetweenPolyCollection" for c in ax.collections) == bands for ax in axes)
+    np.testing.assert_array_equal(axes[-1].lines[0].get_ydata(), result.r_E1.sel(area="24c", trial=0))
+
+
+def test_traces_of_another_cortex_take_even_steps_through_its_areas(result):
+    few = result.isel(area=slice(0, 12)).drop_sel(area="MT")
+    assert [ax.texts[0].get_text() for ax in plot.traces(few).axes] == ["V1", "V4", "3", "DP", "8m", "5"]
+
+
+def test_map_shows_each_area_once_at_its_centroid(judged):
+    lateral, medial, colour_bar = plot.cortex_map(judged.areas.delay).axes
+    assert colour_bar.get_ylabel() == "Activity in the delay (Hz)"
+    assert {text.get_text() for text in names_of(medial)} == MEDIAL
+    assert {text.get_text() for text in names_of(lateral)} == set(judged.areas.area.values) - MEDIAL
+    inside = judged.areas.area.isin(list(MEDIAL)).values
+    centroids = np.column_stack([judged.areas.y, judged.areas.z])
+    np.testing.assert_array_equal(points_of(medial), centroids[inside])
+    np.testing.assert_array_equal(points_of(lateral), centroids[~inside])
+
+
+def test_map_says_where_the_front_is(judged):
+    lateral, medial = plot.cortex_map(judged.areas.delay).axes[:2]
+    assert lateral.xaxis_inverted()
+    assert lateral.get_xlabel() == "anterior  ←  y (mm)  →  posterior"
+    assert not medial.xaxis_inverted()
+    assert medial.get_xlabel() == "posterior  ←  y (mm)  →  anterior"
+    assert medial.get_ylabel() == "ventral  ←  z (mm)  →  dorsal"
+
+
+def test_hierarchy_shows_each_area_by_what_experiments_report(judged):
+    ax = plot.hierarchy(judged).axes[0]
+    sizes = [len(marks.get_offsets()) for marks in ax.collections]
+    assert sizes == [12, 7, 21]
+    np.testing.assert_array_equal(
+        points_of(ax)[:12, 1], judged.areas.difference[judged.areas.reported & judged.areas.well_studied]
+    )
+    assert {text.get_text() for text in names_of(ax)} == set(judged.areas.area.values)
+    assert ax.lines[0].get_ydata() == [5.0, 5.0]
+    assert ax.get_xlabel() == "Hierarchical position"
+    assert ax.get_ylabel() == "Delay activity above baseline (Hz)"
+
+
+def test_summary_has_content_and_readable_names_and_says_what_was_found(result):
+    figure = plot.summary(result.assign_attrs(parameters=json.dumps({"dopamine": 1.5})))
+    assert [text.get_text() for text in figure.texts] == [
+        "FroudistWalsh2021, dopamine 1.5",
+        "23 of 40 areas hold the memory through the delay; 18 of 19 well-studied areas agree with experiments",
+    ]
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    file.seek(0)
+    picture = matplotlib.image.imread(file)
+    assert picture.shape[:2] == (1575, 1500)
+    assert (picture[..., :3] < 0.99).any(axis=-1).mean() > 0.2
+    scatter, lateral, medial = figure.axes[1], figure.axes[8], figure.axes[9]
+    assert len(names_of(scatter)) == len(names_of(lateral)) + len(names_of(medial)) == 40
+    assert [overlapping(ax) for ax in (scatter, lateral, medial)] == [[], [], []]
+
+
+def test_summary_shows_the_judgement_that_it_is_given(result):
+    figure = plot.summary(result, persistence(result, threshold=20.0))
+    assert figure.texts[1].get_text().startswith("6 of 40 areas")
+    assert figure.axes[1].lines[0].get_ydata() == [20.0, 20.0]
+
+
+def test_plots_draw_on_given_axes(result, judged):
+    figure = Figure()
+    axes = figure.subplots(1, 4)
+    assert plot.activity(result.r_E1, ax=axes[0]) is figure
+    assert plot.hierarchy(judged, ax=axes[1]) is figure
+    assert plot.cortex_map(judged.areas.delay, ax=axes[2:]) is figure
+    assert all(ax.collections for ax in axes)
+
+
+def test_plots_leave_the_settings_of_matplotlib_and_pyplot_alone(result, judged, tmp_path):
+    before = dict(matplotlib.rcParams)
+    for figure in (plot.traces(result), plot.cortex_map(judged.areas.delay, views=["medial"]), plot.hierarchy(judged)):
+        figure.savefig(tmp_path / "plot.png", dpi=50)
+    assert dict(matplotlib.rcParams) == before
+    assert matplotlib.pyplot.get_fignums() == []
+
+
+def test_wrong_input_raises_and_says_the_way_out(result, judged):
+    ax = Figure().subplots()
+    with pytest.raises(TypeError, match=r"result\.r_E1"):
+        plot.activity(result.r_E1.values)
+    with pytest.raises(ValueError, match=r"dims \(trial, time, area\), but has \('area',\)"):
+        plot.activity(judged.areas.delay)
+    with pytest.raises(ValueError, match="Unknown variable 'r_El'"):
+        plot.activity(result, variables=["r_El"])
+    with pytest.raises(ValueError, match="2 Axes, one per panel, but is 1"):
+        plot.activity(result, ax=ax)
+    with pytest.raises(TypeError, match="must be matplotlib Axes"):
+        plot.activity(result.r_E1, ax=["left"])
+    with pytest.raises(ValueError, match="`vmax` must be positive"):
+        plot.activity(result.r_E1, vmax=-1.0)
+    with pytest.raises(ValueError, match="Unknown area '46' in traces; did you mean '46d'"):
+        plot.traces(result, areas=["46"])
+    with pytest.raises(TypeError, match="pass one variable"):
+        plot.cortex_map(judged.areas)
+    with pytest.raises(ValueError, match=r"coordinate 'x' along `area`.*macaque40"):
+        plot.cortex_map(judged.areas.delay.drop_vars("x"))
+    with pytest.raises(ValueError, match="one value per area"):
+        plot.cortex_map(result.r_E1)
+    with pytest.raises(ValueError, match="left hemisphere"):
+        plot.cortex_map(judged.areas.delay.assign_coords(x=-judged.areas.x))
+    with pytest.raises(ValueError, match="Unknown view 'dorsal'"):
+        plot.cortex_map(judged.areas.delay, views=["dorsal"])
+    with pytest.raises(TypeError, match=r"what `validate\.persistence` returns"):
+        plot.hierarchy(result)
+    bare = persistence(result.drop_vars("hierarchy"))
+    with pytest.raises(ValueError, match="coordinate 'hierarchy' along `area`"):
+        plot.hierarchy(bare)
