@@ -1,3 +1,37 @@
 """Whole-cortex dynamics: published large-scale models on the macaque connectome."""
 
 __version__ = "0.1.0"
+
+from cortexsim import circuits, connectome, datasets, gradients, plot, validate
+from cortexsim.connectome import Connectome, load_connectome, read_connectome, synthetic_connectome
+from cortexsim.model import Model
+from cortexsim.results import load, save
+from cortexsim.simulate import SimulationDiverged, memory_estimate, simulate
+from cortexsim.stimulus import Epoch, Pulse, Ramp, Schedule, Sine, Step, Stimulus, working_memory
+
+__all__ = [
+    "Connectome",
+    "Epoch",
+    "Model",
+    "Pulse",
+    "Ramp",
+    "Schedule",
+    "SimulationDiverged",
+    "Sine",
+    "Step",
+    "Stimulus",
+    "circuits",
+    "connectome",
+    "datasets",
+    "gradients",
+    "load",
+    "load_connectome",
+    "memory_estimate",
+    "plot",
+    "read_connectome",
+    "save",
+    "simulate",
+    "synthetic_connectome",
+    "validate",
+    "working_memory",
+]

@@ -1,0 +1,346 @@
+"""Working memory in a dopamine-graded macaque cortex: Froudist-Walsh et al. 2021."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import xarray as xr
+
+from cortexsim import _checks
+from cortexsim.circuits.circuit import Circuit, Floats, Pathway, Variable, option, parameter
+from cortexsim.circuits.transfer import abbott_chance, threshold_linear
+from cortexsim.gradients import rescale
+
+if TYPE_CHECKING:
+    from cortexsim.connectome import Connectome
+
+_POPULATIONS = ("E1", "E2", "PV", "SST1", "SST2", "VIP1", "VIP2")
+_DOPAMINE_EFFECTS = ("NMDA", "PV", "SST", "M")
+
+
+def step(x: Any, longrange: Any, stimulus: Any, noise: Any, p: Any, dt: Any) -> tuple[Any, ...]:
+    """Return the state one Euler step later, in the order of the authors' program.
+
+    Noise first, then all currents from the old state, then the rates, then gating and adaptation from their old value and the new rate.
+    """
+    # Ornstein-Uhlenbeck currents (nA)
+    kick = p.sigma * np.sqrt(dt / p.tau_AMPA)
+    leak = dt / p.tau_AMPA
+    eta_E1 = x.eta_E1 - x.eta_E1 * leak + kick * noise.E1
+    eta_E2 = x.eta_E2 - x.eta_E2 * leak + kick * noise.E2
+    eta_PV = x.eta_PV - x.eta_PV * leak + kick * noise.PV
+    eta_SST1 = x.eta_SST1 - x.eta_SST1 * leak + kick * noise.SST1
+    eta_SST2 = x.eta_SST2 - x.eta_SST2 * leak + kick * noise.SST2
+    eta_VIP1 = x.eta_VIP1 - x.eta_VIP1 * leak + kick * noise.VIP1
+    eta_VIP2 = x.eta_VIP2 - x.eta_VIP2 * leak + kick * noise.VIP2
+
+    # Shares of NMDA (with dopamine's gain m) and AMPA in an excitatory current
+    n = (1 - p.AMPA_fraction) * p.m
+    a = p.AMPA_fraction
+    n_PV = (1 - p.AMPA_fraction_PV) * p.m
+    a_PV = p.AMPA_fraction_PV
+    local_1 = n * x.S_NMDA1 + a * x.S_AMPA1
+    local_2 = n * x.S_NMDA2 + a * x.S_AMPA2
+    superficial_1 = n * longrange.NMDA1_superficial + a * longrange.AMPA1_superficial
+    superficial_2 = n * longrange.NMDA2_superficial + a * longrange.AMPA2_superficial
+    deep_1 = n * longrange.NMDA1_deep + a * longrange.AMPA1_deep
+    deep_2 = n * longrange.NMDA2_deep + a * longrange.AMPA2_deep
+
+    # Dendrites: excitation x_k is divided and shifted by inhibition y_k
+    mu_EE = p.mu_EE * p.e
+    other = 1 - p.same_dendrite
+    x_1 = p.I0_dendrite + stimulus.E1_dendrite + mu_EE * (p.same_dendrite * superficial_1 + other * superficial_2)
+    x_2 = p.I0_dendrite + stimulus.E2_dendrite + mu_EE * (p.same_dendrite * superficial_2 + other * superficial_1)
+    y_1 = p.g_dendrite_SST * x.S_dendrite1
+    y_2 = p.g_dendrite_SST * x.S_dendrite2
+    I_dendrite1 = p.c1 * np.tanh((x_1 + p.c3 * y_1 + p.c4) * np.exp(y_1 / p.c6) / p.c5) + p.c2
+    I_dendrite2 = p.c1 * np.tanh((x_2 + p.c3 * y_2 + p.c4) * np.exp(y_2 / p.c6) / p.c5) + p.c2
+
+    # Currents (nA)
+    g_EE = p.e * p.g_E_self
+    g_EE_cross = p.e * p.g_E_cross
+    M_and_adaptation = p.g_adaptation + p.g_M
+    I_E = p.g_E_PV * x.S_PV + p.I0_E
+    I_E1 = g_EE * local_1 + g_EE_cross * local_2 + I_E + eta_E1 + I_dendrite1 + M_and_adaptation * x.a_E1 + stimulus.E1
+    I_E2 = g_EE * local_2 + g_EE_cross * local_1 + I_E + eta_E2 + I_dendrite2 + M_and_adaptation * x.a_E2 + stimulus.E2
+
+    mu_IE = p.mu_IE * p.e
+    I_PV = (
+        p.e * p.g_PV_E * (n_PV * (x.S_NMDA1 + x.S_NMDA2) + a_PV * (x.S_AMPA1 + x.S_AMPA2))
+        + mu_IE
+        * p.split_PV
+        * (
+            n_PV * (longrange.NMDA1_deep + longrange.NMDA2_deep)
+            + a_PV * (longrange.AMPA1_deep + longrange.AMPA2_deep)
+        )
+        + p.g_PV_PV * x.S_PV
+        + p.g_PV_SST * (x.S_SST1 + x.S_SST2)
+        + p.I0_I
+        + eta_PV
+        + stimulus.PV
+    )
+    I_SST = p.e * p.g_SST_E * (local_1 + local_2) + p.I0_I
+    to_SST = mu_IE * p.split_SST
+    I_SST1 = I_SST + to_SST * deep_1 + p.g_SST_VIP * x.S_VIP1 + eta_SST1 + p.g_adaptation * x.a_SST1 + stimulus.SST1
+    I_SST2 = I_SST + to_SST * deep_2 + p.g_SST_VIP * x.S_VIP2 + eta_SST2 + p.g_adaptation * x.a_SST2 + stimulus.SST2
+    g_VIP_E = p.e * p.g_VIP_E
+    to_VIP = mu_IE * p.split_VIP
+    I_VIP1 = (
+        g_VIP_E * local_1 + to_VIP * deep_1 + p.g_VIP_SST * x.S_SST1 + p.I0_I + eta_VIP1 + p.g_adaptation * x.a_VIP1
+    ) + stimulus.VIP1
+    I_VIP2 = (
+        g_VIP_E * local_2 + to_VIP * deep_2 + p.g_VIP_SST * x.S_SST2 + p.I0_I + eta_VIP2 + p.g_adaptation * x.a_VIP2
+    ) + stimulus.VIP2
+
+    # Rates (Hz)
+    dt_r = dt / p.tau_r
+    r_E1 = x.r_E1 + dt_r * (abbott_chance(p.a_E * I_E1 - p.b_E, p.d_E) - x.r_E1)
+    r_E2 = x.r_E2 + dt_r * (abbott_chance(p.a_E * I_E2 - p.b_E, p.d_E) - x.r_E2)
+    r_PV = x.r_PV + dt_r * (threshold_linear(I_PV, p.c_PV, p.r0_PV) - x.r_PV)
+    r_SST1 = x.r_SST1 + dt_r * (threshold_linear(I_SST1, p.c_I, p.r0_I) - x.r_SST1)
+    r_SST2 = x.r_SST2 + dt_r * (threshold_linear(I_SST2, p.c_I, p.r0_I) - x.r_SST2)
+    r_VIP1 = x.r_VIP1 + dt_r * (threshold_linear(I_VIP1, p.c_I, p.r0_I) - x.r_VIP1)
+    r_VIP2 = x.r_VIP2 + dt_r * (threshold_linear(I_VIP2, p.c_I, p.r0_I) - x.r_VIP2)
+
+    # Gating and adaptation, from the new rates (per ms)
+    gain_NMDA = p.gamma_NMDA * 1e-3 * dt
+    gain_AMPA = p.gamma_AMPA * 1e-3 * dt
+    gain_GABA = p.gamma_GABA * 1e-3 * dt
+    gain_a = 1e-3 * dt
+    dt_NMDA = dt / p.tau_NMDA
+    dt_AMPA = dt / p.tau_AMPA
+    dt_GABA = dt / p.tau_GABA
+    dt_dendrite = dt / p.tau_GABA_dendrite
+    dt_a = dt / p.tau_adaptation
+    return (
+        r_E1,
+        r_E2,
+        r_PV,
+        r_SST1,
+        r_SST2,
+        r_VIP1,
+        r_VIP2,
+        x.S_NMDA1 - dt_NMDA * x.S_NMDA1 + gain_NMDA * (1 - x.S_NMDA1) * r_E1,
+        x.S_NMDA2 - dt_NMDA * x.S_NMDA2 + gain_NMDA * (1 - x.S_NMDA2) * r_E2,
+        x.S_AMPA1 - dt_AMPA * x.S_AMPA1 + gain_AMPA * r_E1,
+        x.S_AMPA2 - dt_AMPA * x.S_AMPA2 + gain_AMPA * r_E2,
+        x.S_PV - dt_GABA * x.S_PV + gain_GABA * r_PV,
+        x.S_SST1 - dt_GABA * x.S_SST1 + gain_GABA * r_SST1,
+        x.S_SST2 - dt_GABA * x.S_SST2 + gain_GABA * r_SST2,
+        x.S_VIP1 - dt_GABA * x.S_VIP1 + gain_GABA * r_VIP1,
+        x.S_VIP2 - dt_GABA * x.S_VIP2 + gain_GABA * r_VIP2,
+        x.S_dendrite1 - dt_dendrite * x.S_dendrite1 + gain_GABA * r_SST1,
+        x.S_dendrite2 - dt_dendrite * x.S_dendrite2 + gain_GABA * r_SST2,
+        x.a_E1 - dt_a * x.a_E1 + gain_a * r_E1,
+        x.a_E2 - dt_a * x.a_E2 + gain_a * r_E2,
+        x.a_SST1 - dt_a * x.a_SST1 + gain_a * r_SST1,
+        x.a_SST2 - dt_a * x.a_SST2 + gain_a * r_SST2,
+        x.a_VIP1 - dt_a * x.a_VIP1 + gain_a * r_VIP1,
+        x.a_VIP2 - dt_a * x.a_VIP2 + gain_a * r_VIP2,
+        eta_E1,
+        eta_E2,
+        eta_PV,
+        eta_SST1,
+        eta_SST2,
+        eta_VIP1,
+        eta_VIP2,
+    )
+
+
+def _states() -> tuple[Variable, ...]:
+    names = {"E1": "E1", "E2": "E2", "PV": "PV", "SST1": "SST1", "SST2": "SST2", "VIP1": "VIP1", "VIP2": "VIP2"}
+    rates = [Variable(f"r_{k}", "Hz", f"firing rate of {v}", initial=5.0) for k, v in names.items()]
+    excitatory = [Variable(f"S_{s}{k}", "1", f"{s} gating of E{k}") for s in ("NMDA", "AMPA") for k in (1, 2)]
+    somatic = [Variable(f"S_{k}", "1", f"GABA gating of {k} at somata") for k in _POPULATIONS[2:]]
+    dendritic = [Variable(f"S_dendrite{k}", "1", f"GABA gating of SST{k} at dendrites") for k in (1, 2)]
+    adaptation = [Variable(f"a_{k}", "1", f"adaptation of {k}") for k in _POPULATIONS if k != "PV"]
+    currents = [Variable(f"eta_{k}", "nA", f"noise current into {k}") for k in _POPULATIONS]
+    return (*rates, *excitatory, *somatic, *dendritic, *adaptation, *currents)
+
+
+def _inputs() -> tuple[Variable, ...]:
+    where = ("E1_dendrite", "E2_dendrite", *_POPULATIONS)
+    return tuple(Variable(w, "pA", f"current into {w.replace('_', ' ')}", scale=1e-3) for w in where)
+
+
+def _pathways() -> tuple[Pathway, ...]:
+    return tuple(
+        Pathway(f"{synapse}{k}_{layer}", source=f"S_{synapse}{k}", weights=layer)
+        for layer in ("superficial", "deep")
+        for synapse in ("NMDA", "AMPA")
+        for k in (1, 2)
+    )
+
+
+_TABLE = "Froudist-Walsh 2021, parameter table"
+_PROGRAM = "Froudist-Walsh 2021, the authors' program"
+
+
+@dataclass(frozen=True)
+class FroudistWalsh2021(Circuit):
+    r"""Two selective excitatory populations with dendrites, PV, SST and VIP interneurons, and dopamine.
+
+    With :math:`\mathrm{occ} = \sigma(2(\mathrm{DA} - 1))` the occupancy of D1 receptors and d_i their rescaled density in area i,
+    dopamine scales NMDA currents by m_i = 1 + 0.6 σ(10 (occ d_i - 0.35)), weakens PV inhibition of the soma,
+    g_i = -0.4 + 0.399 occ d_i, strengthens SST inhibition of the dendrite, -0.09 - 0.02 occ d_i, and opens the M current,
+    -0.5 σ(14 (occ d_i - 0.85)). All excitation into area i is scaled by its spine count,
+    e_i = 0.45 + 0.55 (s_i - min s)/(max s - min s). The equations stand in `step`, each once.
+
+    Parameters
+    ----------
+    dopamine : float, sequence of float (one per trial)
+        Dopamine release, 0 ... 3; memory exists between .96 and 2.10.
+    without_dopamine : tuple of str
+        Actions of dopamine to hold at occ = 0: any of "NMDA", "PV", "SST", "M".
+    FEF_exception : bool
+        Whether the frontal eye fields (8m, 8l) split long-range input to interneurons .2/.1/.7, not .31/.22/.47. On in the
+        authors' program, and load-bearing: without it 8 areas, not 23, persist at dopamine 1.5.
+    noise_scaling : {"program", "continuous"}
+        "program": the noise current is driven by sigma sqrt(dt/tau), which gives a stationary standard deviation of .756 sigma at
+        dt = .5 ms. "continuous": by sigma sqrt(2 dt/tau), the paper's reading of sigma as the standard deviation of the
+        Ornstein-Uhlenbeck process.
+    **parameters
+        See `parameter_table()`: every number with unit, meaning and source.
+
+    Notes
+    -----
+    Where the program and the paper differ, the program is followed: rates relax with tau_r = 2 ms (the program's AMPA time constant; a
+    separate `tau_rates` there is unused); dendrites receive no noise; adaptation is absent from PV; AMPA and GABA gating is
+    not bounded by 1. The M current acts through the adaptation variable. Currents are in nA inside and in pA for users.
+
+    Minimum and maximum of spine count and D1 density are taken over all areas of the gradients given, also those that the connectome
+    leaves out, so that a part of the cortex keeps its numbers.
+
+    References
+    ----------
+    Froudist-Walsh S, Bliss DP, Ding X, Rapan L, Niu M, Knoblauch K, Zilles K, Kennedy H, Palomero-Gallagher N, Wang X-J (2021). A dopamine
+    gradient controls access to distributed working memory in the large-scale monkey cortex. Neuron 109:3500-3520,
+    doi 10.1016/j.neuron.2021.08.024. The equations are those of the authors' program of September 2021.
+    """
+
+    dopamine: Any = parameter(1.5, "1", "dopamine release", source=_PROGRAM)
+    mu_EE: Any = parameter(1.45, "nA", "long-range gain to excitatory cells", source=_TABLE)
+    mu_IE: Any = parameter(2.24, "nA", "long-range gain to interneurons", source=_TABLE)
+    g_E_self: Any = parameter(0.18, "nA", "to E1 from E1, to E2 from E2", source=_TABLE)
+    g_E_cross: Any = parameter(0.0, "nA", "to E1 from E2, to E2 from E1", source=_TABLE)
+    g_PV_E: Any = parameter(0.174, "nA", "to PV from E1 and from E2", source=_TABLE)
+    g_SST_E: Any = parameter(0.0435, "nA", "to each SST from E1 and from E2", source=_TABLE)
+    g_VIP_E: Any = parameter(0.058, "nA", "to each VIP from its E", source=_TABLE)
+    g_PV_PV: Any = parameter(-0.18, "nA", "to PV from PV", source=_TABLE)
+    g_PV_SST: Any = parameter(-0.17, "nA", "to PV from each SST", source=_TABLE)
+    g_VIP_SST: Any = parameter(-0.10, "nA", "to each VIP from its SST", source=_TABLE)
+    g_SST_VIP: Any = parameter(-0.05, "nA", "to each SST from its VIP", source=_TABLE)
+    g_E_PV_max: Any = parameter(-0.4, "nA", "to E soma from PV without dopamine", source=_TABLE)
+    g_E_PV_min: Any = parameter(-0.001, "nA", "to E soma from PV at full occupancy", source=_TABLE)
+    g_dendrite_SST_min: Any = parameter(-0.09, "nA", "to E dendrite from SST without dopamine", source=_TABLE)
+    g_dendrite_SST_max: Any = parameter(-0.11, "nA", "to E dendrite from SST at full occupancy", source=_TABLE)
+    g_adaptation: Any = parameter(-0.004, "nA", "adaptation of E, SST and VIP", source=_TABLE)
+    g_M_max: Any = parameter(-0.5, "nA", "M current of E at full occupancy", source=_TABLE)
+    AMPA_fraction: Any = parameter(0.1, "1", "share of AMPA in excitation of E, SST and VIP", source=_TABLE)
+    AMPA_fraction_PV: Any = parameter(0.2, "1", "share of AMPA in excitation of PV", source=_TABLE)
+    same_dendrite: Any = parameter(0.9, "1", "share of long-range input to dendrites of the same selectivity", source=_TABLE)
+    lambda_PV: Any = parameter(0.31, "1", "share of long-range input to PV", source=_TABLE)
+    lambda_SST: Any = parameter(0.22, "1", "share of long-range input to each SST", source=_TABLE)
+    lambda_VIP: Any = parameter(0.47, "1", "share of long-range input to each VIP", source=_TABLE)
+    FEF_PV: Any = parameter(0.2, "1", "the same in 8m and 8l, to PV", source=_TABLE)
+    FEF_SST: Any = parameter(0.1, "1", "the same in 8m and 8l, to each SST", source=_TABLE)
+    FEF_VIP: Any = parameter(0.7, "1", "the same in 8m and 8l, to each VIP", source=_TABLE)
+    I0_E: Any = parameter(0.310, "nA", "background to E soma", source=_TABLE)
+    I0_I: Any = parameter(0.300, "nA", "background to interneurons", source=_TABLE)
+    I0_dendrite: Any = parameter(0.030, "nA", "background to dendrites", source=_TABLE)
+    c1: Any = parameter(0.120, "nA", "dendrite: amplitude", source=_TABLE)
+    c2: Any = parameter(0.13624, "nA", "dendrite: offset", source=_TABLE)
+    c3: Any = parameter(7.0, "1", "dendrite: weight of inhibition", source=_TABLE)
+    c4: Any = parameter(0.0, "nA", "dendrite: shift of excitation", source=_TABLE)
+    c5: Any = parameter(0.00964, "nA", "dendrite: width of the sigmoid", source=_TABLE)
+    c6: Any = parameter(0.020, "nA", "dendrite: inhibition that widens the sigmoid e-fold", source=_TABLE)
+    a_E: Any = parameter(135.0, "Hz/nA", "f-I curve of E: gain", source=_TABLE)
+    b_E: Any = parameter(54.0, "Hz", "f-I curve of E: threshold", source=_TABLE)
+    d_E: Any = parameter(0.308, "s", "f-I curve of E: curvature", source=_TABLE)
+    c_PV: Any = parameter(330.0, "Hz/nA", "f-I curve of PV: gain", source=_TABLE)
+    r0_PV: Any = parameter(-95.0, "Hz", "f-I curve of PV: offset", source=_TABLE)
+    c_I: Any = parameter(132.0, "Hz/nA", "f-I curve of SST and VIP: gain", source=_TABLE)
+    r0_I: Any = parameter(-33.0, "Hz", "f-I curve of SST and VIP: offset", source=_TABLE)
+    tau_r: Any = parameter(2.0, "ms", "time constant of all rates", source=_PROGRAM)
+    tau_NMDA: Any = parameter(60.0, "ms", "decay of NMDA gating", source=_TABLE)
+    tau_AMPA: Any = parameter(2.0, "ms", "decay of AMPA gating and of the noise", source=_TABLE)
+    tau_GABA: Any = parameter(5.0, "ms", "decay of GABA gating at somata", source=_TABLE)
+    tau_GABA_dendrite: Any = parameter(10.0, "ms", "decay of GABA gating at dendrites", source=_TABLE)
+    tau_adaptation: Any = parameter(100.0, "ms", "decay of adaptation", source=_TABLE)
+    gamma_NMDA: Any = parameter(1.282, "1", "NMDA gating per spike", source=_TABLE)
+    gamma_AMPA: Any = parameter(5.0, "1", "AMPA gating per spike", source=_TABLE)
+    gamma_GABA: Any = parameter(2.0, "1", "GABA gating per spike", source=_TABLE)
+    sigma: Any = parameter(0.005, "nA", "noise", source=_TABLE)
+    e_min: Any = parameter(0.45, "1", "excitation of the area with the fewest spines", source=_TABLE)
+    occupancy_midpoint: Any = parameter(1.0, "1", "dopamine at half occupancy of D1", source=_TABLE)
+    occupancy_slope: Any = parameter(2.0, "1", "slope of occupancy over dopamine", source=_TABLE)
+    NMDA_gain: Any = parameter(0.6, "1", "largest gain of NMDA by dopamine", source=_TABLE)
+    NMDA_midpoint: Any = parameter(0.35, "1", "occupied D1 at half that gain", source=_TABLE)
+    NMDA_slope: Any = parameter(10.0, "1", "slope of that gain", source=_TABLE)
+    M_midpoint: Any = parameter(0.85, "1", "occupied D1 at half of the M current", source=_TABLE)
+    M_slope: Any = parameter(14.0, "1", "slope of the M current", source=_TABLE)
+    FLN_exponent: Any = parameter(0.3, "1", "compression of the long-range weights", source=_TABLE)
+    without_dopamine: tuple[str, ...] = option((), "actions of dopamine held at occupancy 0: NMDA, PV, SST, M")
+    FEF_exception: bool = option(True, "8m and 8l split long-range input to interneurons differently", source=_PROGRAM)
+    noise_scaling: str = option("program", "drive of the noise: program, sigma sqrt(dt/tau); continuous, sigma sqrt(2 dt/tau)")
+
+    state: ClassVar[tuple[Variable, ...]] = _states()
+    inputs: ClassVar[tuple[Variable, ...]] = _inputs()
+    noise: ClassVar[tuple[str, ...]] = _POPULATIONS
+    pathways: ClassVar[tuple[Pathway, ...]] = _pathways()
+    recorded: ClassVar[tuple[str, ...]] = tuple(f"r_{k}" for k in _POPULATIONS)
+    maps: ClassVar[tuple[str, ...]] = ("spine_count", "d1")
+    citation: ClassVar[str] = "Froudist-Walsh et al. 2021, Neuron 109:3500, doi 10.1016/j.neuron.2021.08.024"
+    step = staticmethod(step)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.without_dopamine, str):
+            raise TypeError(
+                f"Option `without_dopamine` must be a tuple of names, but is {self.without_dopamine!r}; "
+                f"write ({self.without_dopamine!r},)."
+            )
+        object.__setattr__(self, "without_dopamine", tuple(self.without_dopamine))
+        for name in self.without_dopamine:
+            _checks.check_known(name, _DOPAMINE_EFFECTS, what="action of dopamine", where="`without_dopamine`")
+        _checks.check_known(self.noise_scaling, ("program", "continuous"), what="option", where="`noise_scaling`")
+        if not isinstance(self.FEF_exception, bool):
+            raise TypeError(f"Option `FEF_exception` must be True or False, but is {self.FEF_exception!r}.")
+
+    def modulate(self, maps: xr.Dataset, areas: Sequence[str], p: Mapping[str, Floats]) -> dict[str, Floats]:
+        """Return e, m, the four dopamine-graded conductances, and the split of long-range input, per area."""
+        spines = rescale(maps.spine_count).sel(area=list(areas)).to_numpy()
+        d = rescale(maps.d1).sel(area=list(areas)).to_numpy()
+        occupancy = _sigmoid(p["occupancy_slope"] * (p["dopamine"] - p["occupancy_midpoint"]))
+        occupied = {k: (0.0 if k in self.without_dopamine else 1.0) * occupancy * d for k in _DOPAMINE_EFFECTS}
+        FEF = np.isin(list(areas), ("8m", "8l")) & self.FEF_exception
+        modulated = {
+            "e": p["e_min"] + (1 - p["e_min"]) * spines,
+            "m": 1 + p["NMDA_gain"] * _sigmoid(p["NMDA_slope"] * (occupied["NMDA"] - p["NMDA_midpoint"])),
+            "g_E_PV": p["g_E_PV_max"] + (p["g_E_PV_min"] - p["g_E_PV_max"]) * occupied["PV"],
+            "g_dendrite_SST": p["g_dendrite_SST_min"]
+            + (p["g_dendrite_SST_max"] - p["g_dendrite_SST_min"]) * occupied["SST"],
+            "g_M": p["g_M_max"] * _sigmoid(p["M_slope"] * (occupied["M"] - p["M_midpoint"])),
+            "split_PV": np.where(FEF, p["FEF_PV"], p["lambda_PV"]),
+            "split_SST": np.where(FEF, p["FEF_SST"], p["lambda_SST"]),
+            "split_VIP": np.where(FEF, p["FEF_VIP"], p["lambda_VIP"]),
+        }
+        if self.noise_scaling == "continuous":
+            modulated["sigma"] = np.sqrt(2.0) * p["sigma"]
+        return modulated
+
+    def weights(self, connectome: Connectome) -> dict[str, Floats]:
+        """Return FLN^0.3 with rows summing to 1, divided by SLN into superficial and deep origin."""
+        compressed = connectome.fln.to_numpy() ** self.scalar("FLN_exponent")
+        compressed = np.where(connectome.fln.to_numpy() > 0, compressed, 0.0)
+        total = compressed.sum(axis=1, keepdims=True)
+        w = np.divide(compressed, total, out=np.zeros_like(compressed), where=total > 0)
+        sln = connectome.sln.to_numpy()
+        return {"superficial": w * sln, "deep": w * (1 - sln)}
+
+
+def _sigmoid(x: Floats) -> Floats:
+    return 1 / (1 + np.exp(-x))

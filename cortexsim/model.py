@@ -1,0 +1,158 @@
+"""A model: a connectome, the circuit of each of its areas, and the maps that grade the circuit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from cortexsim.circuits.circuit import AreaValues, Circuit
+from cortexsim.connectome import Connectome
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A connectome whose areas all carry one circuit, graded by maps over the areas.
+
+    Parameters
+    ----------
+    connectome
+        Areas and their long-range connections.
+    circuit
+        The local circuit with its parameters.
+    gradients
+        Dataset over `area` with the maps that the circuit needs (`circuit.maps`); joined to the connectome by label, so it may hold more
+        areas, in any order.
+
+    Raises
+    ------
+    ValueError
+        If a map is missing, an area has no value, or a value is not finite.
+    TypeError
+        If an argument is of another kind.
+
+    Examples
+    --------
+    >>> import cortexsim as cx
+    >>> model = cx.Model(cx.load_connectome("macaque40"), cx.circuits.FroudistWalsh2021(), cx.gradients.macaque40())
+    >>> len(model.areas)
+    40
+    """
+
+    connectome: Connectome
+    circuit: Circuit
+    gradients: xr.Dataset | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.connectome, Connectome):
+            raise TypeError(f"Argument `connectome` must be a Connectome, but is {type(self.connectome).__name__}.")
+        if not isinstance(self.circuit, Circuit):
+            hint = "; call the class" if isinstance(self.circuit, type) else ""
+            raise TypeError(f"Argument `circuit` must be a Circuit, but is {self.circuit!r}{hint}.")
+        if self.gradients is not None and not isinstance(self.gradients, xr.Dataset):
+            raise TypeError(
+                f"Argument `gradients` must be an xarray.Dataset over `area`, but is {type(self.gradients).__name__}."
+            )
+        self._check_maps()
+
+    def __eq__(self, other: object) -> bool:
+        """Whether connectome, circuit and maps are the same by value."""
+        if not isinstance(other, Model):
+            return NotImplemented
+        same_maps = (
+            self.gradients.identical(other.gradients)
+            if self.gradients is not None and other.gradients is not None
+            else self.gradients is other.gradients
+        )
+        return self.connectome == other.connectome and self.circuit == other.circuit and same_maps
+
+    def __hash__(self) -> int:
+        """Hash of connectome and circuit; the maps count for equality alone."""
+        return hash((self.connectome, self.circuit))
+
+    def __repr__(self) -> str:
+        """One line: circuit, connectome, number of areas."""
+        return f"<Model {type(self.circuit).__name__} on {self.connectome.name or 'a connectome'}, {len(self.areas)} areas>"
+
+    @property
+    def areas(self) -> tuple[str, ...]:
+        """The areas, in the order of the connectome."""
+        return self.connectome.areas
+
+    def parameters(self, trials: int) -> tuple[dict[str, Floats], dict[str, Floats]]:
+        """Return the numbers of the equation: per trial, shape (trial,), and per area, shape (trial, area).
+
+        Parameters
+        ----------
+        trials
+            Number of trials; parameters given once per trial must have as many values.
+        """
+        asked = self.circuit.trials
+        if asked is not None and asked != trials:
+            raise ValueError(
+                f"The circuit has parameters with {asked} values, one per trial, but `trials` asks for {trials}; take trials={asked}."
+            )
+        n_areas = len(self.areas)
+        by_trial: dict[str, Floats] = {}
+        by_area: dict[str, Floats] = {}
+        p: dict[str, Floats] = {}
+        for name in self.circuit.parameter_names():
+            value: Any = getattr(self.circuit, name)
+            if isinstance(value, AreaValues):
+                p[name] = value.aligned(self.areas, name)
+                by_area[name] = np.broadcast_to(p[name], (trials, n_areas))
+            else:
+                values = np.asarray(value, dtype=np.float64)
+                p[name] = values[:, np.newaxis] if values.ndim else values
+                by_trial[name] = np.broadcast_to(values, (trials,))
+        maps = self.gradients if self.gradients is not None else xr.Dataset()
+        for name, values in self.circuit.modulate(maps, self.areas, p).items():
+            by_area[name] = np.broadcast_to(values, (trials, n_areas))
+            by_trial.pop(name, None)
+        return by_trial, by_area
+
+    def weights(self) -> dict[str, Floats]:
+        """Return the long-range weight matrices (target, source) of the circuit's pathways."""
+        return self.circuit.weights(self.connectome)
+
+    def area_maps(self) -> xr.Dataset:
+        """Return the gradients of the model's areas, in their order."""
+        if self.gradients is None:
+            return xr.Dataset(coords={"area": list(self.areas)})
+        return self.gradients.sel(area=list(self.areas))
+
+    def _check_maps(self) -> None:
+        needed = self.circuit.maps
+        if self.gradients is None:
+            if needed:
+                raise ValueError(
+                    f"{type(self.circuit).__name__} needs the maps {', '.join(needed)}, but `gradients` is missing; "
+                    f"pass cortexsim.gradients.macaque40(), or a Dataset over `area` of your own."
+                )
+            return
+        if "area" not in self.gradients.indexes:
+            raise ValueError("Argument `gradients` must have the areas' labels as its coordinate `area`, but has none.")
+        labels = [str(a) for a in self.gradients["area"].to_numpy()]
+        if len(set(labels)) != len(labels):
+            twice = next(a for a in labels if labels.count(a) > 1)
+            raise ValueError(f"Each area must stand once in `gradients`, but {twice!r} stands twice or more.")
+        missing = [a for a in self.areas if a not in set(labels)]
+        if missing:
+            raise ValueError(
+                f"Argument `gradients` must have a value for each area of the connectome, but {missing[0]!r} is not among its areas."
+            )
+        for name in needed:
+            if name not in self.gradients:
+                raise ValueError(
+                    f"{type(self.circuit).__name__} needs the map {name!r}, but `gradients` has "
+                    f"{', '.join(map(str, self.gradients.data_vars)) or 'no maps'}; add it with cortexsim.gradients.join."
+                )
+            bad = ~np.isfinite(self.gradients[name].to_numpy().astype(np.float64))
+            if bad.any():
+                area = labels[int(np.argmax(bad))]
+                raise ValueError(f"Map {name!r} must be finite in each area, but is {float(self.gradients[name].sel(area=area))} in {area!r}.")
