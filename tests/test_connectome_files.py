@@ -160,6 +160,14 @@ def test_a_list_of_connections_needs_no_orientation(tmp_path):
     assert connectome.n_connections == 2
 
 
+def test_a_list_may_take_its_distances_from_a_matrix(folder):
+    path = folder / "list.csv"
+    path.write_text("target,source,fln,sln\nA,1,.5,.1\nC,A,.3,.9\n")
+    connectome = from_csv(path, orientation="source_target", distance=folder / "distance.csv", distance_unit="cm")
+    assert connectome.distance.sel(target="A", source="C") == 9.5
+    assert connectome.fln.sel(target="A", source="1") == 0.5
+
+
 def test_a_diagonal_is_dropped_on_request_only(tmp_path):
     path = tmp_path / "fln.csv"
     path.write_text(MATRIX.replace("A,0", "A,7"))

@@ -7,7 +7,7 @@ import html
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -142,7 +142,8 @@ class Connectome:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle through the constructor, as a pickled array would come back writable."""
-        return _rebuilt, (self.fln, self.sln, self.distance, self.areas, self.name, self.source, self.notes)
+        rebuild = partial(Connectome, areas=self.areas, name=self.name, source=self.source, notes=self.notes)
+        return rebuild, (self.fln, self.sln, self.distance)
 
     def __repr__(self) -> str:
         """Return name, size, density and digest in one line."""
@@ -393,12 +394,6 @@ class Connectome:
 
 
 _AXES = {"target": 1, "source": 0, "maximum": None, "none": None}
-
-
-def _rebuilt(
-    fln: xr.DataArray, sln: xr.DataArray, distance: xr.DataArray | None, areas: tuple[str, ...], *text: Any
-) -> Connectome:
-    return Connectome(fln, sln, distance, areas=areas, name=text[0], source=text[1], notes=text[2])
 
 
 def _span(values: Array) -> str:

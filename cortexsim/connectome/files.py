@@ -79,8 +79,8 @@ def from_csv(
     path : path
         The file.
     orientation : {"target_source", "source_target"}
-        What the (rows, columns) of a matrix are, also of the files for SLN and distance; must be given for a matrix,
-        and left out for a list.
+        What the (rows, columns) of a matrix are, also of the files for SLN and distance; must be given where there is
+        a matrix, and left out where there is none.
     sln : float, DataArray or path
         Where SLN comes from if the file has none: one value for all connections (.5: half of each projection starts
         above layer 4), a DataArray (target, source), a matrix file, or a hierarchy, DataArray (area), of which
@@ -108,7 +108,7 @@ def from_csv(
     lines = read_lines(path, delimiter)
     listed = {"target", "source"} <= {cell.strip().lower() for cell in lines[0][1]}
     if listed:
-        if orientation is not None:
+        if orientation is not None and distance is None and not isinstance(sln, str | os.PathLike):
             raise ValueError(f"{path} names target and source itself; leave `orientation` out.")
         areas, pairs = parse_list(path, lines)
         matrices: dict[str, Array | xr.DataArray] = {**pairs}

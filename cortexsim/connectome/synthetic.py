@@ -49,8 +49,8 @@ def synthetic_connectome(
         FLN[t, s]                   n[t, s] / sum_s n[t, s]
         SLN[t, s]                   betabinomial(n[t, s], μ, dispersion) / n[t, s],  logit μ = slope (h[t] - h[s])
 
-    With the defaults and 40 areas, the mean of 40 seeds (macaque40 in brackets): slope of log FLN on distance -.161
-    (-.159) per mm, r -.49 (-.48), standard deviation of log FLN 3.24 (3.11), correlation of SLN with the difference
+    With the defaults and 40 areas, the mean of 40 seeds (macaque40 in brackets): slope of log FLN on distance -.162
+    (-.159) per mm, r -.49 (-.48), standard deviation of log FLN 3.25 (3.11), correlation of SLN with the difference
     of hierarchy .57 (.58) over connections of 10 neurons or more and .54 (.43) over all. `decay` and `spread` are set
     a little above and below the fitted -.159 and 2.72, as normalising and rounding to whole neurons change both.
     Reciprocity and the spread of degrees follow from distance alone and are below the macaque's.
