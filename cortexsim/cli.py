@@ -1,0 +1,322 @@
+"""The command line: `cortexsim demo`, `cortexsim simulate FILE.toml`, `cortexsim circuits`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cortexsim import __version__
+from cortexsim._checks import check_known
+from cortexsim.results import check_writable, replacing, save
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+    from cortexsim.connectome import Connectome
+
+_SECTIONS = ("connectome", "circuit", "stimulus", "simulate", "output")
+_PICTURES = (".png", ".pdf", ".svg")
+_EXIT_CODES = """Exit codes: 0 done; 1 the run failed (the simulation diverged, the disk is full); 2 wrong usage or
+input; 130 Ctrl-C. Files appear whole or not at all, and replace those of the same name."""
+
+
+class _InputError(click.ClickException):
+    """Wrong input: shown without a traceback."""
+
+    exit_code = 2
+
+
+class _RunFailed(click.ClickException):
+    """The run itself failed: shown without a traceback."""
+
+    exit_code = 1
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    args : sequence of str, optional
+        The words after `cortexsim`; by default those that the process was started with.
+
+    Returns
+    -------
+    int
+        0 done, 1 the run failed, 2 wrong usage or input, 130 Ctrl-C.
+    """
+    try:
+        code: int | None = _cortexsim.main(args, prog_name="cortexsim", standalone_mode=False)
+    except click.Abort:
+        click.echo("Interrupted; no file was left half written.", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    return code or 0
+
+
+@click.group(epilog=_EXIT_CODES)
+@click.version_option(__version__, prog_name="cortexsim")
+def _cortexsim() -> None:
+    """Simulate the whole macaque cortex with published large-scale models."""
+
+
+_progress = click.option(
+    "--progress/--no-progress", default=None, help="Show a progress bar; by default where stderr is a terminal."
+)
+
+
+@_cortexsim.command(epilog=_EXIT_CODES)
+@click.option("--dopamine", type=float, default=1.5, show_default=True, help="Dopamine release.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Key of the noise.")
+@click.option("--trials", type=int, default=1, show_default=True, help="Number of trials, each with its own noise.")
+@click.option("--out", type=click.Path(path_type=Path), default="cortexsim-demo", show_default=True, help="Folder.")
+@_progress
+def demo(dopamine: float, seed: int, trials: int, out: Path, progress: bool | None) -> None:
+    """Run a working-memory trial of the whole cortex and compare it with experiments.
+
+    The model is that of Froudist-Walsh et al. 2021 (doi 10.1016/j.neuron.2021.08.024): 40 areas, 5 s in steps of
+    0.5 ms, with noise. A cue of 100 pA comes to V1 from 1000 to 1400 ms; which areas still hold it at the end?
+    Result, picture and comparison go to the folder --out, which is made where it is missing.
+    """
+    if out.exists() and not out.is_dir():
+        raise _InputError(f"Option --out must name a folder, but {str(out)!r} is a file.")
+    if not out.absolute().parent.is_dir():
+        raise _InputError(f"There is no folder {str(out.parent)!r} to make {out.name!r} in; make it first.")
+    cue = {"type": "Pulse", "area": "V1", "input": "E1_dendrite", "onset": 1000, "duration": 400, "amplitude": 100}
+    plan = {
+        "circuit": {"name": "FroudistWalsh2021", "dopamine": dopamine},
+        "stimulus": [cue],
+        "simulate": {"duration": 5000, "dt": 0.5, "trials": trials, "seed": seed},
+    }
+    result = _run(plan, "the demo", progress)
+    out.mkdir(exist_ok=True)
+    names = {"path": "result.nc", "summary": "summary.png", "comparison": "comparison.csv"}
+    _write(result, {key: out / name for key, name in names.items()})
+
+
+@_cortexsim.command(epilog=_EXIT_CODES)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dopamine", type=float, help="In place of `dopamine` in [circuit].")
+@click.option("--seed", type=int, help="In place of `seed` in [simulate].")
+@click.option("--trials", type=int, help="In place of `trials` in [simulate].")
+@click.option("--dtype", help="In place of `dtype` in [simulate]: float64 or float32.")
+@click.option("--out", help="In place of `path` in [output].")
+@_progress
+def simulate(file: Path, dopamine: float | None, out: str | None, progress: bool | None, **options: Any) -> None:
+    r"""Run the simulation that FILE, in TOML, describes.
+
+    Its keys are the fields of the classes and the arguments of `cortexsim.simulate`:
+
+    \b
+    [connectome]
+    name = "macaque40"             # optional: select = ["V1", "V2"], lesion = ["LIP"]
+    [circuit]
+    name = "FroudistWalsh2021"
+    dopamine = 1.5                 # `cortexsim circuits FroudistWalsh2021` lists all
+    [[stimulus]]                   # as many as you like; they add up
+    type = "Pulse"
+    area = "V1"
+    input = "E1_dendrite"
+    onset = 1000                   # ms
+    duration = 400                 # ms
+    amplitude = 100                # pA
+    [simulate]
+    duration = 5000                # ms
+    trials = 8
+    [output]
+    path = "result.nc"
+    figure = "activity.png"        # optional: the rates of all areas over time
+    summary = "summary.png"        # optional: the picture that the demo makes
+    comparison = "comparison.csv"  # optional: with experiments, printed as well
+
+    Relative paths, in FILE too, start from the working directory.
+    """
+    plan = _read(file)
+    given = {"circuit": {"dopamine": dopamine}, "simulate": options, "output": {"path": out}}
+    for section, values in given.items():
+        plan[section] = _table(plan, section, file) | {k: v for k, v in values.items() if v is not None}
+    targets = _call(_targets, plan.pop("output"), f"[output] of {file}")
+    _write(_run(plan, str(file), progress), targets)
+
+
+@_cortexsim.command()
+@click.argument("name", required=False)
+def circuits(name: str | None) -> None:
+    """List the circuits, or the parameters of the circuit NAME: value, unit, meaning."""
+    from cortexsim.circuits import ALL
+
+    rows: list[tuple[str, ...]]
+    if name is None:
+        rows = [(known, (inspect.getdoc(circuit) or "").partition("\n")[0]) for known, circuit in ALL.items()]
+    else:
+        with _input_errors():
+            circuit = ALL[check_known(name, ALL, what="circuit", where="`cortexsim circuits`")]
+        rows = [("parameter", "value", "unit", "meaning")]
+        rows += [(field, str(value), unit, meaning) for field, value, unit, meaning, _ in circuit().parameter_table()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        plan = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _InputError(f"Cannot read {str(file)!r}: {error.strerror}.") from error
+    except ValueError as error:  # of the text's encoding or of TOML
+        raise _InputError(f"{str(file)!r} must be TOML, but is not: {error}.") from error
+    for section in plan:
+        with _input_errors():
+            check_known(section, _SECTIONS, what="section", where=str(file))
+    return plan
+
+
+def _run(plan: Mapping[str, Any], where: object, progress: bool | None) -> xr.Dataset:
+    """Check the whole plan, run it and say how long that took; `where` names the plan in messages."""
+    from cortexsim import circuits, gradients, stimulus
+    from cortexsim.model import Model
+    from cortexsim.simulate import SimulationDiverged, simulate
+
+    connectome = _call(_connectome, _table(plan, "connectome", where), f"[connectome] of {where}")
+    circuit = _choose(circuits.ALL, "name", _table(plan, "circuit", where), f"[circuit] of {where}")
+    drives = []
+    for number, table in enumerate(_tables(plan, "stimulus", where), start=1):
+        here = f"[[stimulus]] {number} of {where}"
+        drives.append(_choose(stimulus.ALL, "type", table, here))
+        with _input_errors():
+            check_known(drives[-1].area, connectome.areas, what="area", where=here)
+            check_known(drives[-1].input, [v.name for v in circuit.inputs], what="input", where=here)
+    given = {
+        "model": Model(connectome, circuit, gradients.macaque40()),
+        "stimulus": functools.reduce(operator.add, drives) if drives else None,
+        "progress": progress,
+        "state": None,
+    }
+    started = time.perf_counter()
+    try:
+        result: xr.Dataset = _call(simulate, _table(plan, "simulate", where), f"[simulate] of {where}", **given)
+    except (SimulationDiverged, MemoryError) as error:
+        raise _RunFailed(str(error)) from error
+    seconds = time.perf_counter() - started
+    trials = result.sizes["trial"]
+    click.echo(
+        f"Simulated {result.attrs['duration_ms'] / 1000:g} s of {result.sizes['area']} areas, "
+        f"{trials} trial{'' if trials == 1 else 's'}, in {seconds:.2f} s."
+    )
+    return result
+
+
+def _write(result: xr.Dataset, targets: Mapping[str, Path]) -> None:
+    """Write the `targets`, print the comparison if it is one of them, and say where they are."""
+    from cortexsim import plot, validate
+
+    try:
+        save(result, targets["path"])
+        with _input_errors(f"{targets['path']} is written, but not the rest"):
+            if "figure" in targets:
+                rates = [name for name in ("r_E1", "r_E2") if name in result]
+                _draw(plot.activity(result, variables=rates), targets["figure"])
+            if "summary" in targets or "comparison" in targets:
+                comparison = validate.persistence(result)
+            if "summary" in targets:
+                _draw(plot.summary(result, comparison), targets["summary"])
+            if "comparison" in targets:
+                comparison.to_csv(targets["comparison"])
+                click.echo(f"\n{comparison}\n")
+    except OSError as error:
+        raise _RunFailed(f"Writing failed: {error}") from error
+    click.echo(f"Written: {', '.join(map(str, targets.values()))}")
+
+
+def _draw(figure: Figure, path: Path) -> None:
+    with replacing(path) as part:
+        figure.savefig(part)
+
+
+def _connectome(
+    name: str = "macaque40", select: Sequence[str] | None = None, lesion: Sequence[str] | None = None
+) -> Connectome:
+    """Return the connectome `name`, its part `select`, without the connections of the areas `lesion`."""
+    from cortexsim.connectome import load_connectome
+
+    connectome = load_connectome(name)
+    if select is not None:
+        connectome = connectome.select(select)
+    return connectome if lesion is None else connectome.lesion(lesion)
+
+
+def _targets(
+    path: str, figure: str | None = None, summary: str | None = None, comparison: str | None = None
+) -> dict[str, Path]:
+    """Return the paths that are named, if files can stand there."""
+    named = {"path": path, "figure": figure, "summary": summary, "comparison": comparison}
+    suffixes = {"path": (".nc",), "comparison": (".csv",)}
+    targets: dict[str, Path] = {}
+    for key, target in named.items():
+        if target is None:
+            continue
+        if not isinstance(target, str):
+            raise TypeError(f"Key `{key}` must be a text, but is {target!r}.")
+        targets[key] = check_writable(target, suffixes.get(key, _PICTURES))
+    if len(set(targets.values())) < len(targets):
+        raise ValueError("Each output must have a file of its own, but two share one.")
+    return targets
+
+
+def _table(plan: Mapping[str, Any], section: str, where: object) -> dict[str, Any]:
+    table = plan.get(section, {})
+    if not isinstance(table, dict):
+        raise _InputError(f"Section [{section}] of {where} must be a table, but is {table!r}.")
+    return table
+
+
+def _tables(plan: Mapping[str, Any], section: str, where: object) -> list[dict[str, Any]]:
+    tables = plan.get(section, [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise _InputError(f"Section {section!r} of {where} must be written as [[{section}]], once for each.")
+    return tables
+
+
+def _choose(known: Mapping[str, Callable[..., Any]], key: str, table: Mapping[str, Any], where: str) -> Any:
+    """Return what the entry `key` of the table names, made with its other entries."""
+    options = dict(table)
+    name = options.pop(key, None)
+    if not isinstance(name, str):
+        raise _InputError(f"Key `{key}` in {where} must be one of {', '.join(known)}, but is {name!r}.")
+    with _input_errors():
+        check_known(name, known, what=key, where=where)
+    return _call(known[name], options, where)
+
+
+def _call(function: Callable[..., Any], table: Mapping[str, Any], where: str, **given: Any) -> Any:
+    """Call `function` with what is `given` and the entries of the table, which must name other arguments of it."""
+    parameters = inspect.signature(function).parameters
+    with _input_errors():
+        for key in table:
+            check_known(key, [name for name in parameters if name not in given], what="key", where=where)
+    for name, parameter in parameters.items():
+        if parameter.default is parameter.empty and name not in table and name not in given:
+            raise _InputError(f"Key `{name}` is missing in {where}.")
+    with _input_errors(where):
+        return function(**given, **table)
+
+
+@contextmanager
+def _input_errors(where: str = "") -> Iterator[None]:
+    """Show what the package says of wrong input as such, with the place in front."""
+    try:
+        yield
+    except (TypeError, ValueError, FileNotFoundError, IsADirectoryError) as error:
+        raise _InputError(f"{where}: {error}" if where else str(error)) from error
