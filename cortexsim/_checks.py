@@ -108,7 +108,7 @@ def whole_steps(name: str, value: float, dt: float) -> int:
 
 
 def _number(name: str, value: float) -> float:
-    if isinstance(value, bool | str | bytes) or np.ndim(value) != 0:
+    if isinstance(value, bool | str | bytes) or np.ndim(value) != 0 or not hasattr(value, "__float__"):
         raise TypeError(f"Argument `{name}` must be a number, but is {value!r} ({type(value).__name__}).")
     return float(value)
 
