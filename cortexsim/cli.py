@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 _SECTIONS = ("connectome", "circuit", "stimulus", "simulate", "output")
 _PICTURES = (".png", ".pdf", ".svg")
+_KINDS: dict[str, tuple[type, str]] = {
+    **dict.fromkeys(("name", "type", "dtype", "path", "figure", "summary", "comparison"), (str, "a text")),
+    **dict.fromkeys(("select", "lesion"), (list, "a list of areas")),
+    "noise": (bool, "true or false"),
+}
+"""What a key must hold where the function that takes it does not check it, or takes what TOML cannot hold."""
+
 _EXIT_CODES = """Exit codes: 0 done; 1 the run failed (the simulation diverged, the disk is full); 2 wrong usage or
 input; 130 Ctrl-C. Files appear whole or not at all, and replace those of the same name."""
 
@@ -77,7 +84,7 @@ _progress = click.option(
 )
 
 
-@_cortexsim.command(epilog=_EXIT_CODES)
+@_cortexsim.command(epilog=_EXIT_CODES, short_help="Run the main model and compare it with experiments.")
 @click.option("--dopamine", type=float, default=1.5, show_default=True, help="Dopamine release.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Key of the noise.")
 @click.option("--trials", type=int, default=1, show_default=True, help="Number of trials, each with its own noise.")
@@ -106,7 +113,7 @@ def demo(dopamine: float, seed: int, trials: int, out: Path, progress: bool | No
     _write(result, {key: out / name for key, name in names.items()})
 
 
-@_cortexsim.command(epilog=_EXIT_CODES)
+@_cortexsim.command(epilog=_EXIT_CODES, short_help="Run what a TOML file describes.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--dopamine", type=float, help="In place of `dopamine` in [circuit].")
 @click.option("--seed", type=int, help="In place of `seed` in [simulate].")
@@ -115,7 +122,7 @@ def demo(dopamine: float, seed: int, trials: int, out: Path, progress: bool | No
 @click.option("--out", help="In place of `path` in [output].")
 @_progress
 def simulate(file: Path, dopamine: float | None, out: str | None, progress: bool | None, **options: Any) -> None:
-    r"""Run the simulation that FILE, in TOML, describes.
+    """Run the simulation that FILE, in TOML, describes.
 
     Its keys are the fields of the classes and the arguments of `cortexsim.simulate`:
 
@@ -142,7 +149,7 @@ def simulate(file: Path, dopamine: float | None, out: str | None, progress: bool
     comparison = "comparison.csv"  # optional: with experiments, printed as well
 
     Relative paths, in FILE too, start from the working directory.
-    """
+    """  # noqa: D301  (click takes the character itself as "do not rewrap")
     plan = _read(file)
     given = {"circuit": {"dopamine": dopamine}, "simulate": options, "output": {"path": out}}
     for section, values in given.items():
@@ -151,15 +158,15 @@ def simulate(file: Path, dopamine: float | None, out: str | None, progress: bool
     _write(_run(plan, str(file), progress), targets)
 
 
-@_cortexsim.command()
+@_cortexsim.command(short_help="List the circuits, or the parameters of one.")
 @click.argument("name", required=False)
 def circuits(name: str | None) -> None:
-    """List the circuits, or the parameters of the circuit NAME: value, unit, meaning."""
+    """List the circuits and their papers, or the parameters of the circuit NAME: value, unit, meaning."""
     from cortexsim.circuits import ALL
 
     rows: list[tuple[str, ...]]
     if name is None:
-        rows = [(known, (inspect.getdoc(circuit) or "").partition("\n")[0]) for known, circuit in ALL.items()]
+        rows = [(known, circuit.citation) for known, circuit in ALL.items()]
     else:
         with _input_errors():
             circuit = ALL[check_known(name, ALL, what="circuit", where="`cortexsim circuits`")]
@@ -196,7 +203,7 @@ def _run(plan: Mapping[str, Any], where: object, progress: bool | None) -> xr.Da
         here = f"[[stimulus]] {number} of {where}"
         drives.append(_choose(stimulus.ALL, "type", table, here))
         with _input_errors():
-            check_known(drives[-1].area, connectome.areas, what="area", where=here)
+            check_known(drives[-1].area, connectome.areas, what="area", where=here, listed="`connectome.areas`")
             check_known(drives[-1].input, [v.name for v in circuit.inputs], what="input", where=here)
     given = {
         "model": Model(connectome, circuit, gradients.macaque40()),
@@ -265,11 +272,8 @@ def _targets(
     suffixes = {"path": (".nc",), "comparison": (".csv",)}
     targets: dict[str, Path] = {}
     for key, target in named.items():
-        if target is None:
-            continue
-        if not isinstance(target, str):
-            raise TypeError(f"Key `{key}` must be a text, but is {target!r}.")
-        targets[key] = check_writable(target, suffixes.get(key, _PICTURES))
+        if target is not None:
+            targets[key] = check_writable(target, suffixes.get(key, _PICTURES))
     if len(set(targets.values())) < len(targets):
         raise ValueError("Each output must have a file of its own, but two share one.")
     return targets
@@ -293,8 +297,9 @@ def _choose(known: Mapping[str, Callable[..., Any]], key: str, table: Mapping[st
     """Return what the entry `key` of the table names, made with its other entries."""
     options = dict(table)
     name = options.pop(key, None)
-    if not isinstance(name, str):
-        raise _InputError(f"Key `{key}` in {where} must be one of {', '.join(known)}, but is {name!r}.")
+    if name is None:
+        raise _InputError(f"Key `{key}` is missing in {where}; known: {', '.join(known)}.")
+    _check_kind(key, name, where)
     with _input_errors():
         check_known(name, known, what=key, where=where)
     return _call(known[name], options, where)
@@ -303,14 +308,21 @@ def _choose(known: Mapping[str, Callable[..., Any]], key: str, table: Mapping[st
 def _call(function: Callable[..., Any], table: Mapping[str, Any], where: str, **given: Any) -> Any:
     """Call `function` with what is `given` and the entries of the table, which must name other arguments of it."""
     parameters = inspect.signature(function).parameters
-    with _input_errors():
-        for key in table:
+    for key, value in table.items():
+        with _input_errors():
             check_known(key, [name for name in parameters if name not in given], what="key", where=where)
+        _check_kind(key, value, where)
     for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in table and name not in given:
             raise _InputError(f"Key `{name}` is missing in {where}.")
     with _input_errors(where):
         return function(**given, **table)
+
+
+def _check_kind(key: str, value: object, where: str) -> None:
+    kind, words = _KINDS.get(key, (object, ""))
+    if not isinstance(value, kind):
+        raise _InputError(f"Key `{key}` in {where} must be {words}, but is {value!r}.")
 
 
 @contextmanager

@@ -1,0 +1,333 @@
+"""The command line: what it writes and prints, how it refuses, and that nothing half done is left."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+
+import cortexsim as cx
+from cortexsim import cli
+
+TRIAL = """
+[circuit]
+name = "FroudistWalsh2021"
+dopamine = 1.5
+[[stimulus]]
+type = "Pulse"
+area = "V1"
+input = "E1_dendrite"
+onset = 600
+duration = 50
+amplitude = 100
+[simulate]
+duration = 1200
+dt = 0.5
+trials = 2
+seed = 3
+[output]
+path = "result.nc"
+"""
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line in an empty folder; return its exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_(*args: str, toml: str | None = None) -> tuple[int, str, str]:
+        if toml is not None:
+            Path("trial.toml").write_text(toml, encoding="utf-8")
+        code = cli.main(args)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run_
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def test_demo_writes_result_picture_and_comparison_with_23_persistent_areas(run: Run) -> None:
+    code, out, err = run("demo", "--no-progress")
+    assert (code, err) == (0, "")
+    assert sorted(os.listdir("cortexsim-demo")) == ["comparison.csv", "result.nc", "summary.png"]
+    result = cx.load("cortexsim-demo/result.nc")
+    assert result.sizes["time"] == 500
+    assert json.loads(result.attrs["stimulus"])[0]["amplitude"] == 100
+    comparison = cx.validate.persistence(result)
+    assert str(comparison) in out
+    assert "18 of 19 well-studied areas agree" in out
+    assert "5 s of 40 areas, 1 trial, in" in out
+    assert "summary.png" in out
+    table = pd.read_csv("cortexsim-demo/comparison.csv", comment="#", dtype={"area": str})
+    assert table.persistent.sum() == 23
+    assert Path("cortexsim-demo/summary.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_options_of_demo_reach_the_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cx.plot, "summary", lambda result, comparison: Figure())  # the picture takes seconds
+    code, _, _ = run("demo", "--dopamine", "0.5", "--seed", "7", "--trials", "2", "--out", "low")
+    result = cx.load("low/result.nc")
+    assert code == 0
+    assert json.loads(result.attrs["parameters"])["dopamine"] == 0.5
+    assert (int(result.attrs["seed"]), result.sizes["trial"]) == (7, 2)
+
+
+def test_a_toml_file_gives_the_same_result_as_the_same_python(run: Run) -> None:
+    code, out, _ = run("simulate", "trial.toml", toml=TRIAL)
+    assert code == 0
+    assert "Written: " in out
+    cue = cx.Pulse(area="V1", input="E1_dendrite", onset=600, duration=50, amplitude=100)
+    model = cx.Model(cx.load_connectome(), cx.circuits.FroudistWalsh2021(dopamine=1.5), cx.gradients.macaque40())
+    xr.testing.assert_identical(cx.load("result.nc"), cx.simulate(model, cue, duration=1200, trials=2, seed=3))
+
+
+def test_options_stand_in_place_of_the_keys_of_the_file(run: Run) -> None:
+    options = ["--dopamine", "0.7", "--seed", "5", "--trials", "3", "--dtype", "float32", "--out", "other.nc"]
+    code, _, _ = run("simulate", "trial.toml", *options, toml=TRIAL)
+    result = cx.load("other.nc")
+    assert code == 0
+    assert not Path("result.nc").exists()
+    assert json.loads(result.attrs["parameters"])["dopamine"] == 0.7
+    assert (int(result.attrs["seed"]), result.sizes["trial"], result.r_E1.dtype) == (5, 3, np.float32)
+
+
+def test_stimuli_add_and_the_connectome_is_selected_and_lesioned(run: Run) -> None:
+    second = TRIAL.split("[simulate]")[0].split("[[stimulus]]")[1].replace("V1", "V2")
+    toml = (
+        TRIAL
+        + f'[connectome]\nname = "macaque40"\nselect = ["V1", "V2", "LIP"]\nlesion = ["LIP"]\n[[stimulus]]{second}'
+    )
+    code, _, err = run("simulate", "trial.toml", toml=toml)
+    assert (code, err) == (0, "")
+    result = cx.load("result.nc")
+    assert result.area.values.tolist() == ["V1", "V2", "LIP"]
+    assert [pulse["area"] for pulse in json.loads(result.attrs["stimulus"])] == ["V1", "V2"]
+    lesioned = cx.load_connectome().select(["V1", "V2", "LIP"]).lesion(["LIP"])
+    assert json.loads(result.attrs["connectome"])["digest"] == lesioned.digest
+
+
+def test_figures_and_comparison_are_written_where_the_file_says(run: Run) -> None:
+    output = 'figure = "activity.pdf"\ncomparison = "areas.csv"\n'
+    code, out, _ = run("simulate", "trial.toml", toml=TRIAL + output)
+    assert code == 0
+    assert "well-studied areas agree" in out
+    assert sorted(os.listdir()) == ["activity.pdf", "areas.csv", "result.nc", "trial.toml"]
+    assert Path("activity.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_comparison_that_cannot_be_made_leaves_the_result_and_says_so(run: Run) -> None:
+    toml = TRIAL.replace("onset = 600", "onset = 100") + 'comparison = "areas.csv"\n'
+    code, _, err = run("simulate", "trial.toml", toml=toml)
+    assert code == 2
+    assert "result.nc is written, but not the rest: The baseline window -400 to 100 ms" in err
+    assert sorted(os.listdir()) == ["result.nc", "trial.toml"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[circuit]", "[circit]", "Unknown section 'circit' in trial.toml; did you mean 'circuit'?"),
+        ("dopamine", "dopamin", "Unknown key 'dopamin' in [circuit] of trial.toml; did you mean 'dopamine'?"),
+        (
+            '"FroudistWalsh2021"',
+            '"FroudistWalsh"',
+            "Unknown name 'FroudistWalsh' in [circuit] of trial.toml; did you",
+        ),
+        ("name =", "# name =", "Key `name` is missing in [circuit] of trial.toml; known: FroudistWalsh2021."),
+        ("onset", "onsett", "Unknown key 'onsett' in [[stimulus]] 1 of trial.toml; did you mean 'onset'?"),
+        ("onset = 600", "", "Key `onset` is missing in [[stimulus]] 1 of trial.toml."),
+        ('"Pulse"', '"Puls"', "Unknown type 'Puls' in [[stimulus]] 1 of trial.toml; did you mean 'Pulse'?"),
+        ('"Pulse"', "1", "Key `type` in [[stimulus]] 1 of trial.toml must be a text, but is 1."),
+        ('area = "V1"', 'area = "v1"', "Unknown area 'v1' in [[stimulus]] 1 of trial.toml; did you mean 'V1'?"),
+        ("E1_dendrite", "E1_dendrit", "Unknown input 'E1_dendrit' in [[stimulus]] 1 of trial.toml; did you mean"),
+        ("[[stimulus]]", "[stimulus]", "Section 'stimulus' of trial.toml must be written as [[stimulus]]"),
+        ("[simulate]", "[[simulate]]", "Section [simulate] of trial.toml must be a table, but is ["),
+        ("duration = 1200", "", "Key `duration` is missing in [simulate] of trial.toml."),
+        ("seed = 3", "sed = 3", "Unknown key 'sed' in [simulate] of trial.toml; did you mean 'seed'?"),
+        ("seed = 3", "progress = true", "Unknown key 'progress' in [simulate] of trial.toml"),
+        ("seed = 3", "every = 0.7", "[simulate] of trial.toml: Argument `every` must be a whole multiple of dt"),
+        (
+            "seed = 3",
+            'record = ["r_E3"]',
+            "[simulate] of trial.toml: Unknown variable 'r_E3' in `record`; did you",
+        ),
+        ("path =", "pth =", "Unknown key 'pth' in [output] of trial.toml; did you mean 'path'?"),
+        ('path = "result.nc"', "", "Key `path` is missing in [output] of trial.toml."),
+        ("result.nc", "missing/result.nc", "no folder 'missing' for 'result.nc'; make it first"),
+        ("result.nc", "result.csv", "must end in .nc, but is 'result.csv'; take 'result.nc'"),
+        (
+            '"result.nc"',
+            '"result.nc"\nfigure = "a.gif"',
+            "must end in .png or .pdf or .svg, but is 'a.gif'; take 'a",
+        ),
+        ('"result.nc"', '"result.nc"\nfigure = "a.png"\nsummary = "./a.png"', "but two share one"),
+        (
+            "[circuit]",
+            '[connectome]\nname = "macaque"\n[circuit]',
+            "of trial.toml: Unknown connectome 'macaque'",
+        ),
+        ("[circuit]", '[connectome]\nlesion = ["LPI"]\n[circuit]', "did you mean 'LIP'?"),
+        ("[circuit]", "[circuit", "'trial.toml' must be TOML, but is not: "),
+    ],
+)
+def test_a_wrong_entry_is_refused_with_its_place_and_the_nearest_right_one(
+    run: Run, old: str, new: str, message: str
+) -> None:
+    code, out, err = run("simulate", "trial.toml", toml=TRIAL.replace(old, new, 1))
+    assert code == 2
+    assert message in err
+    assert out == ""
+    assert "Traceback" not in err
+    assert os.listdir() == ["trial.toml"]
+
+
+def _keys() -> list[tuple[str, str]]:
+    """Every key that a file may hold, by section; of the parameters of the circuit the first."""
+    functions: dict[str, Any] = {
+        "[connectome]": cli._connectome,
+        "[circuit]": cx.circuits.FroudistWalsh2021,
+        "[[stimulus]]": cx.Pulse,
+        "[simulate]": cx.simulate,
+        "[output]": cli._targets,
+    }
+    taken = {"model", "stimulus", "progress", "state"}
+    return [
+        (section, key)
+        for section, f in functions.items()
+        for key in inspect.signature(f).parameters
+        if key not in taken
+    ]
+
+
+@pytest.mark.parametrize(("section", "key"), _keys())
+def test_a_value_of_the_wrong_type_is_refused_for_every_key(run: Run, section: str, key: str) -> None:
+    kept = "".join(line for line in TRIAL.splitlines(keepends=True) if line.split(" =")[0] != key or key == "name")
+    if key == "duration":  # in two sections
+        kept = TRIAL.replace("duration = 50" if section == "[[stimulus]]" else "duration = 1200", "")
+    if section == "[connectome]":
+        kept += "[connectome]\n"
+    if section == "[circuit]" and key == "name":
+        kept = TRIAL.replace('name = "FroudistWalsh2021"', "")
+    toml = kept.replace(f"{section}\n", f"{section}\n{key} = {{ a = 1 }}\n", 1)
+    code, _, err = run("simulate", "trial.toml", toml=toml)
+    assert code == 2
+    assert f"{section.rstrip(']')}" in err
+    assert "trial.toml" in err
+    assert f"`{key}`" in err
+    assert "Traceback" not in err
+
+
+def test_usage_errors_leave_with_2(run: Run) -> None:
+    for args, message in (
+        (["simulate", "nowhere.toml"], "Cannot read 'nowhere.toml': No such file or directory."),
+        (["simulate"], "Missing argument 'FILE'"),
+        (["demo", "--trials", "x"], "'x' is not a valid integer"),
+        (["demo", "--trials", "0"], "Argument `trials` must be at least 1, but is 0."),
+        (["demo", "--dopamine", "nan"], "Argument `dopamine` must be finite, but is nan"),
+        (["demo", "--out", "missing/demo"], "There is no folder 'missing' to make 'demo' in"),
+        (["dem"], "No such command 'dem'"),
+        (["circuits", "Froudist"], "did you mean 'FroudistWalsh2021'?"),
+    ):
+        code, out, err = run(*args)
+        assert (code, out) == (2, ""), args
+        assert message in err
+    assert os.listdir() == []
+    Path("file").touch()
+    code, _, err = run("demo", "--out", "file")
+    assert code == 2
+    assert "'file' is a file" in err
+
+
+def test_a_diverging_run_leaves_with_1_and_says_where(run: Run) -> None:
+    toml = TRIAL.replace("dt = 0.5", "dt = 10").replace("onset = 600", "onset = 0")
+    code, _, err = run("simulate", "trial.toml", toml=toml)
+    assert code == 1
+    assert "became non-finite at t =" in err
+    assert "Traceback" not in err
+    assert os.listdir() == ["trial.toml"]
+
+
+def test_a_run_that_does_not_fit_into_memory_leaves_with_1(run: Run) -> None:
+    code, _, err = run("simulate", "trial.toml", "--trials", "1000000", toml=TRIAL)
+    assert code == 1
+    assert "must fit into memory" in err
+
+
+def test_a_full_disk_leaves_with_1_and_nothing_behind(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, _, err = run("simulate", "trial.toml", toml=TRIAL)
+    assert code == 1
+    assert "No space left on device" in err
+    assert os.listdir() == ["trial.toml"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_ctrl_c_leaves_with_130_and_no_file(tmp_path: Path) -> None:
+    (tmp_path / "trial.toml").write_text(
+        TRIAL.replace("duration = 1200", "duration = 10_000_000\nevery = 1000"), encoding="utf-8"
+    )
+    command = [sys.executable, "-m", "cortexsim", "simulate", "trial.toml", "--progress"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    process.stderr.read(1)  # the first sign of the bar: the run is on
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"Interrupted; no file was left half written." in err
+    assert b"Traceback" not in err
+    assert os.listdir(tmp_path) == ["trial.toml"]
+
+
+def test_circuits_lists_every_parameter_with_value_unit_and_meaning(run: Run) -> None:
+    _, out, _ = run("circuits")
+    assert "FroudistWalsh2021" in out
+    assert "10.1016/j.neuron.2021.08.024" in out
+    code, out, _ = run("circuits", "FroudistWalsh2021")
+    assert code == 0
+    for name, value, unit, meaning, _ in cx.circuits.FroudistWalsh2021().parameter_table():
+        row = next(line for line in out.splitlines() if line.startswith(f"{name} "))
+        assert row.split(maxsplit=1)[1].startswith(str(value))
+        assert unit in row
+        assert row.endswith(meaning)
+
+
+def test_version_and_help_name_version_and_exit_codes(run: Run) -> None:
+    assert run("--version") == (0, f"cortexsim, version {cx.__version__}\n", "")
+    for args in (["--help"], ["demo", "--help"], ["simulate", "--help"]):
+        code, out, _ = run(*args)
+        assert code == 0
+        for exit_code in ("0 done", "1 the run failed", "2 wrong usage", "130 Ctrl-C"):
+            assert exit_code in " ".join(out.split())
+
+
+def test_the_example_in_the_help_runs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = cli._cortexsim.commands["simulate"]
+    assert isinstance(command, click.Command)
+    assert command.help is not None
+    toml = command.help.split("\b\n")[1].split("Relative paths")[0].replace("trials = 8", "trials = 1")
+    monkeypatch.setattr(cx.plot, "summary", lambda result, comparison: Figure())  # the picture takes seconds
+    code, _, err = run("simulate", "trial.toml", toml=inspect.cleandoc(toml))
+    assert (code, err) == (0, "")
+    assert cx.validate.persistence(cx.load("result.nc")).areas.persistent.sum() == 23
