@@ -7,6 +7,7 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
+import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 
@@ -81,6 +82,17 @@ def check_unique(labels: Sequence[str], *, what: str, where: str) -> tuple[str, 
             raise ValueError(f"Each {what} in {where} must stand once, but {label!r} stands twice or more.")
         seen.add(label)
     return tuple(map(str, labels))
+
+
+def check_same_condition(values: xr.Dataset | xr.DataArray) -> None:
+    """Raise ValueError if a parameter, a coordinate along `trial`, differs between trials, so that no mean is due."""
+    for name, coordinate in values.coords.items():
+        found = np.unique(coordinate.values)
+        if name != "trial" and coordinate.dims == ("trial",) and found.size > 1:
+            raise ValueError(
+                f"Trials must be of one condition to be averaged, but `{name}` takes the values "
+                f"{', '.join(map(str, found))}; pick one: result.isel(trial=result.{name} == {found[0]})."
+            )
 
 
 def check_shape(

@@ -9,10 +9,12 @@ import matplotlib.image
 import matplotlib.pyplot
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from published_delay import CUE, published_result
 
 from cortexsim import plot
+from cortexsim.stimulus import Step, working_memory
 from cortexsim.validate import persistence
 
 MEDIAL = {"V6", "F3", "10", "7m", "25", "32", "9", "24c"}
@@ -37,7 +39,8 @@ def names_of(ax):
 
 
 def overlapping(ax):
-    boxes = {text.get_text(): text.get_window_extent() for text in names_of(ax)}
+    renderer = FigureCanvasAgg(ax.figure).get_renderer()
+    boxes = {text.get_text(): text.get_window_extent(renderer) for text in names_of(ax)}
     # The box of a text has a quarter of its height as room for accents and descenders, which these names lack.
     tight = {name: box.expanded(1.0, 0.75) for name, box in boxes.items()}
     return [(a, b) for a, b in itertools.combinations(tight, 2) if tight[a].overlaps(tight[b])]
@@ -73,7 +76,8 @@ def test_activity_of_a_result_has_a_panel_per_rate_on_one_colour_scale(result):
 def test_every_name_of_an_area_has_a_row_of_its_own(result):
     figure = plot.activity(result.r_E1)
     figure.draw_without_rendering()
-    boxes = [label.get_window_extent().expanded(1.0, 0.75) for label in figure.axes[0].get_yticklabels()]
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    boxes = [label.get_window_extent(renderer).expanded(1.0, 0.75) for label in figure.axes[0].get_yticklabels()]
     assert len(boxes) == 40
     assert not any(low.overlaps(high) for low, high in itertools.pairwise(boxes))
 
@@ -85,6 +89,15 @@ def test_stimuli_stand_above_the_panel_as_bars(result):
     assert [text.get_text() for text in ax.texts] == ["V1 E1 dendrite", "V1 E2 dendrite", "2 areas SST2"]
     assert [list(line.get_xdata()) for line in ax.lines] == [[1000, 1400], [1000, 1400], [2000, 2400]]
     assert plot.activity(result.r_E1).axes[0].texts[:] == []
+
+
+def test_stimuli_are_given_as_objects_too_and_go_by_their_names(result):
+    trial = working_memory(distractor=("V1", "E2_dendrite", 100.0)) + Step(
+        area="V2", input="PV", onset=3000, amplitude=1
+    )
+    ax = plot.traces(result, areas=["LIP"], stimulus=trial).axes[0]
+    assert [text.get_text() for text in ax.texts[1:]] == ["cue", "distractor", "V2 PV"]
+    assert list(ax.lines[-1].get_xdata()) == [3000, 4990]  # without end: up to the last sample
 
 
 def test_traces_draw_each_rate_in_each_area_with_a_band_over_trials(result):
@@ -102,8 +115,13 @@ def test_traces_of_another_cortex_take_even_steps_through_its_areas(result):
     assert [ax.texts[0].get_text() for ax in plot.traces(few).axes] == ["V1", "V4", "3", "DP", "8m", "5"]
 
 
-def test_map_shows_each_area_once_at_its_centroid(judged):
-    lateral, medial, colour_bar = plot.cortex_map(judged.areas.delay).axes
+@pytest.fixture(scope="module")
+def cortex(judged):
+    return plot.cortex_map(judged.areas.delay).axes
+
+
+def test_map_shows_each_area_once_at_its_centroid(judged, cortex):
+    lateral, medial, colour_bar = cortex
     assert colour_bar.get_ylabel() == "Activity in the delay (Hz)"
     assert {text.get_text() for text in names_of(medial)} == MEDIAL
     assert {text.get_text() for text in names_of(lateral)} == set(judged.areas.area.values) - MEDIAL
@@ -113,8 +131,8 @@ def test_map_shows_each_area_once_at_its_centroid(judged):
     np.testing.assert_array_equal(points_of(lateral), centroids[~inside])
 
 
-def test_map_says_where_the_front_is(judged):
-    lateral, medial = plot.cortex_map(judged.areas.delay).axes[:2]
+def test_map_says_where_the_front_is(cortex):
+    lateral, medial, _ = cortex
     assert lateral.xaxis_inverted()
     assert lateral.get_xlabel() == "anterior  ←  y (mm)  →  posterior"
     assert not medial.xaxis_inverted()
@@ -153,9 +171,16 @@ def test_summary_has_content_and_readable_names_and_says_what_was_found(result):
 
 
 def test_summary_shows_the_judgement_that_it_is_given(result):
-    figure = plot.summary(result, persistence(result, threshold=20.0))
-    assert figure.texts[1].get_text().startswith("6 of 40 areas")
+    few = result.isel(area=slice(0, 10))  # up to 8m, which persists by the default threshold
+    figure = plot.summary(few, persistence(few, threshold=20.0))
+    assert figure.texts[1].get_text().startswith("0 of 10 areas")
     assert figure.axes[1].lines[0].get_ydata() == [20.0, 20.0]
+
+
+def test_names_stay_clear_of_each_other_where_all_areas_are_silent():
+    ax = plot.hierarchy(persistence(published_result(0.0))).axes[0]
+    assert len(names_of(ax)) == 40
+    assert overlapping(ax) == []
 
 
 def test_plots_draw_on_given_axes(result, judged):
@@ -169,8 +194,8 @@ def test_plots_draw_on_given_axes(result, judged):
 
 def test_plots_leave_the_settings_of_matplotlib_and_pyplot_alone(result, judged, tmp_path):
     before = dict(matplotlib.rcParams)
-    for figure in (plot.traces(result), plot.cortex_map(judged.areas.delay, views=["medial"]), plot.hierarchy(judged)):
-        figure.savefig(tmp_path / "plot.png", dpi=50)
+    plot.traces(result, areas=["V1"]).savefig(tmp_path / "traces.png")
+    plot.cortex_map(judged.areas.delay, views=["medial"])
     assert dict(matplotlib.rcParams) == before
     assert matplotlib.pyplot.get_fignums() == []
 
@@ -183,6 +208,8 @@ def test_wrong_input_raises_and_says_the_way_out(result, judged):
         plot.activity(judged.areas.delay)
     with pytest.raises(ValueError, match="Unknown variable 'r_El'"):
         plot.activity(result, variables=["r_El"])
+    with pytest.raises(ValueError, match="`dopamine` takes the values"):
+        plot.activity(published_result(1.5, trials=2).assign_coords(dopamine=("trial", [1.0, 1.5])))
     with pytest.raises(ValueError, match="2 Axes, one per panel, but is 1"):
         plot.activity(result, ax=ax)
     with pytest.raises(TypeError, match="must be matplotlib Axes"):

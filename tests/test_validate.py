@@ -158,6 +158,29 @@ def test_a_lasting_stimulus_is_allowed_where_it_is_meant():
     assert persistence(result, during_stimulus=True).persistent_areas == PERSISTENT_23
 
 
+def test_a_stimulus_without_end_lasts_through_the_delay():
+    step = {"type": "Step", "area": "V1", "input": "PV", "onset": 4000.0, "amplitude": 10.0}
+    result = published_result(1.5).assign_attrs(stimulus=json.dumps([CUE, step]))
+    with pytest.raises(ValueError, match="overlaps the one at 4000 ms on"):
+        persistence(result)
+    assert persistence(result, delay=(3500, 4000)).persistent_areas == PERSISTENT_23
+
+
+def test_stimuli_listed_by_trial_are_all_heeded():
+    late = {**CUE, "onset": 4600.0, "duration": 100.0}
+    result = published_result(1.5, trials=2).assign_attrs(stimulus=json.dumps([[CUE], [CUE, late]]))
+    with pytest.raises(ValueError, match="4600 to 4700 ms"):
+        persistence(result)
+    assert persistence(result, delay=(4000, 4500)).persistent_areas == PERSISTENT_23
+
+
+def test_trials_of_different_parameters_are_not_averaged():
+    result = published_result(1.5, trials=2).assign_coords(dopamine=("trial", [1.0, 1.5]))
+    with pytest.raises(ValueError, match=r"`dopamine` takes the values 1\.0, 1\.5; pick one"):
+        persistence(result)
+    assert persistence(result.isel(trial=result.dopamine == 1.5)).persistent_areas == PERSISTENT_23
+
+
 def test_without_well_studied_areas_the_comparison_is_nan_with_the_reason():
     result = published_result(1.5)
     judged = persistence(result.sel(area=~result.delay_activity_well_studied))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from cortexsim._checks import check_known, check_positive
+from cortexsim._checks import check_known, check_positive, check_same_condition
 from cortexsim.plot.style import BLUE, GREY, SEQUENTIAL, SMALL, VERMILION, axes_for, figure_of, styled
+from cortexsim.stimulus import Stimulus
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ def activity(
     rates: xr.DataArray | xr.Dataset,
     *,
     variables: Sequence[str] = DEFAULT_VARIABLES,
-    stimulus: str | None = None,
+    stimulus: Stimulus | str | None = None,
     vmax: float | None = None,
     ax: Axes | Sequence[Axes] | None = None,
 ) -> Figure:
@@ -40,10 +41,10 @@ def activity(
     variables
         Which rates of a Dataset to draw, one panel each, on a common colour scale.
     stimulus
-        Stimuli to mark above the panels, as a result holds them in ``attrs["stimulus"]`` (JSON); by default those of
-        the Dataset. A single rate does not hold any: pass ``stimulus=result.attrs["stimulus"]``.
+        Stimuli to mark above the panels: a Stimulus, or the JSON that a result holds in ``attrs["stimulus"]``. By
+        default those of the Dataset; a single rate does not hold any.
     vmax
-        Rate at the top of the colour scale, which starts at 0; by default the 99th percentile of what is drawn.
+        Rate at the top of the colour scale, which starts at 0; by default the highest that is drawn.
     ax
         Axes to draw on, one per panel; by default a new Figure.
 
@@ -55,13 +56,13 @@ def activity(
     Raises
     ------
     TypeError, ValueError
-        If `rates` are not labelled rates over time and area, a variable is unknown, or `ax` does not fit.
+        If `rates` are not labelled rates over time and area, a variable is unknown, trials differ in a
+        parameter, or `ax` does not fit.
     """
     panels = [_in_order(_mean(panel)) for panel in _panels(rates, variables)]
     bars = _bars(rates, stimulus)
-    if vmax is None:
-        vmax = float(np.percentile([panel.values for panel in panels], 99.0))
-    top = check_positive("vmax", vmax) if vmax else 1.0
+    highest = max(float(panel.max()) for panel in panels)
+    top = check_positive("vmax", vmax) if vmax is not None else highest or 1.0
     with styled():
         rows = panels[0].sizes["area"]
         axes = axes_for(ax, len(panels), (1.4 + 4.4 * len(panels), 1.2 + 0.125 * rows))
@@ -81,12 +82,11 @@ def activity(
             one.set_xlabel(_time_label(panel))
             one.set_title(_title(panel), pad=4.0 + _BAR_PITCH * _draw_bars(one, bars))
         axes[0].set_ylabel("Area, by hierarchy")
-        extend = "max" if max(float(panel.max()) for panel in panels) > top else "neither"
         figure_of(axes[-1]).colorbar(
             mesh,
             ax=axes,
             label=f"Firing rate ({_rate_units(panels[0])})",
-            extend=extend,
+            extend="max" if highest > top else "neither",
             shrink=0.6,
             aspect=30,
             fraction=0.05,
@@ -100,7 +100,7 @@ def traces(
     *,
     variables: Sequence[str] = DEFAULT_VARIABLES,
     areas: Sequence[str] | None = None,
-    stimulus: str | None = None,
+    stimulus: Stimulus | str | None = None,
     ax: Sequence[Axes] | None = None,
 ) -> Figure:
     """Draw the rates of some areas over time, one row per area on a common scale.
@@ -125,7 +125,8 @@ def traces(
     Raises
     ------
     TypeError, ValueError
-        If `rates` are not labelled rates over time and area, an area or a variable is unknown, or `ax` does not fit.
+        If `rates` are not labelled rates over time and area, an area or a variable is unknown, trials differ in a
+        parameter, or `ax` does not fit.
     """
     panels = [_in_order(panel) for panel in _panels(rates, variables)]
     bars = _bars(rates, stimulus)
@@ -146,7 +147,7 @@ def traces(
             one.text(0.01, 0.93, area, transform=one.transAxes, ha="left", va="top", weight="bold")
         top = max(one.get_ylim()[1] for one in axes)
         for one in axes:
-            one.set_ylim(0.0, top)
+            one.set_ylim(0.0, 1.1 * top)  # room for the name of the area
             one.set_xlabel(_time_label(panels[0]))
             one.set_ylabel(f"Rate ({_rate_units(panels[0])})")
             one.label_outer()
@@ -158,17 +159,18 @@ def traces(
 
 @dataclass(frozen=True)
 class _Bar:
-    """Stimuli to the same input that go on and off together (ms)."""
+    """Stimuli of one name to the same input that go on and off together (ms)."""
 
     onset: float
     offset: float
     input: str
+    name: str
     areas: tuple[str, ...]
 
     @property
     def text(self) -> str:
         where = self.areas[0] if len(self.areas) == 1 else f"{len(self.areas)} areas"
-        return f"{where} {self.input.replace('_', ' ')}"
+        return self.name or f"{where} {self.input.replace('_', ' ')}"
 
     @property
     def colour(self) -> str:
@@ -189,6 +191,7 @@ def _panels(rates: xr.DataArray | xr.Dataset, variables: Sequence[str]) -> list[
             "pass a result of `simulate` or one of its rates, such as result.r_E1."
         )
     for panel in panels:
+        check_same_condition(panel)
         if not {"time", "area"} <= set(panel.dims) <= {"trial", "time", "area"}:
             raise ValueError(f"Argument `rates` must have the dims (trial, time, area), but has {panel.dims}.")
         if 0 in panel.shape or panel.sizes["time"] < 2:
@@ -217,12 +220,23 @@ def _time_label(panel: xr.DataArray) -> str:
     return f"Time ({panel.time.attrs.get('units', 'ms')})"
 
 
-def _bars(rates: xr.DataArray | xr.Dataset, stimulus: str | None) -> list[_Bar]:
-    together: dict[tuple[float, float, str], list[str]] = {}
-    for one in json.loads(rates.attrs.get("stimulus", "[]") if stimulus is None else stimulus):
+def _bars(rates: xr.DataArray | xr.Dataset, stimulus: Stimulus | str | None) -> list[_Bar]:
+    if stimulus is None:
+        stimulus = rates.attrs.get("stimulus", "[]")
+    told = json.loads(stimulus.to_json() if isinstance(stimulus, Stimulus) else stimulus)
+    last = float(rates.time[-1])
+    together: dict[tuple[float, float, str, str], dict[str, None]] = {}
+    for one in (one for part in told for one in (part if isinstance(part, list) else [part])):
         onset = float(one["onset"])
-        together.setdefault((onset, onset + float(one["duration"]), str(one["input"])), []).append(str(one["area"]))
-    return [_Bar(*when, tuple(areas)) for when, areas in sorted(together.items())]
+        key = (
+            onset,
+            min(onset + float(one.get("duration", np.inf)), last),
+            str(one["input"]),
+            str(one.get("name", "")),
+        )
+        if onset < last:
+            together.setdefault(key, {})[str(one["area"])] = None
+    return [_Bar(*key, tuple(areas)) for key, areas in sorted(together.items())]
 
 
 def _draw_bars(ax: Axes, bars: Sequence[_Bar]) -> int:
@@ -230,11 +244,11 @@ def _draw_bars(ax: Axes, bars: Sequence[_Bar]) -> int:
     from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
     start, stop = ax.get_xlim()
-    name_width = 0.3 * (stop - start)  # of time: room for the longest name
+    letter = 0.65 * SMALL * (stop - start) / (72.0 * ax.bbox.width / figure_of(ax).dpi)  # a letter's width in ms, about
     free_from: list[float] = []
     for bar in bars:
         row = next((i for i, free in enumerate(free_from) if bar.onset >= free), len(free_from))
-        free_from[row : row + 1] = [bar.offset + name_width]
+        free_from[row : row + 1] = [bar.offset + letter * (len(bar.text) + 2)]
         lift = ScaledTranslation(0.0, (4.0 + _BAR_PITCH * row) / 72.0, figure_of(ax).dpi_scale_trans)
         above = blended_transform_factory(ax.transData, ax.transAxes) + lift
         ax.plot(

@@ -78,7 +78,7 @@ def hierarchy(persistence: Persistence, *, ax: Axes | None = None) -> Figure:
         low, high = one.get_ylim()
         one.set_ylim(low - 0.1 * (high - low), high + 0.03 * (high - low))  # room for the names of silent areas
         one.margins(x=0.06)
-        one.legend(loc="upper left")
+        one.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.2)
         names = [str(area) for area in areas.area.values]
         place_names(one, areas.hierarchy.values, areas.difference.values, names, radius=_RADIUS)
         return figure_of(one)

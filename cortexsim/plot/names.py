@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
 
 _ANGLES = np.deg2rad([0, 180, 90, 270, 45, 135, 225, 315, 22, 68, 112, 158, 202, 248, 292, 338])
-_GAPS = np.array([1.0, 4.0, 8.0, 13.0, 19.0, 26.0, 34.0])  # points between the rim of the point and the name
+_GAPS = np.array([1.8, 4.5, 8.0, 13.0, 19.0, 26.0, 34.0])  # points between the rim of the point and the name
 _LEADER_GAP = 5.0
+_CLEAR = np.array([2.0, 0.5])  # points between one name and the next, beside and above
 _SWEEPS = 8
 
 
@@ -43,6 +44,7 @@ def place_names(
         Of the font, in points.
     """
     from matplotlib import patheffects
+    from matplotlib.textpath import TextPath
 
     figure = figure_of(ax)
     if figure.get_layout_engine() is None:
@@ -54,6 +56,7 @@ def place_names(
     frame = ax.get_window_extent()
     low, high = np.array([frame.x0, frame.y0]) / pixel, np.array([frame.x1, frame.y1]) / pixel
 
+    half = np.array([TextPath((0.0, 0.0), name, size=size).get_extents().size for name in names]) / 2.0
     halo = [patheffects.withStroke(linewidth=1.5, foreground="white")]
     notes = [
         ax.annotate(
@@ -62,16 +65,13 @@ def place_names(
             xytext=(0, 0),
             textcoords="offset points",
             ha="center",
-            va="center",
+            va="center_baseline",
             fontsize=size,
             path_effects=halo,
             zorder=5,
         )
         for name, xy in zip(names, np.column_stack([x, y]), strict=True)
     ]
-    extents = [note.get_window_extent() for note in notes]
-    half = np.array([(box.width, box.height) for box in extents]) / pixel / 2.0
-    half[:, 1] *= 0.85  # the box of a line of text has room for accents that names of areas do not have
     offsets, gaps = _candidates(half, radius)
     chosen = _choose(points, half, offsets, gaps, radius, low, high)
 
@@ -111,7 +111,7 @@ def _choose(
         hits = np.abs(leader[:, :, None] - points[others]).max(axis=-1) < radius
         nearest = np.maximum(np.abs(centres[i][:, None] - points[others]) - half[i], 0.0)
         strange = np.hypot(nearest[..., 0], nearest[..., 1]).min(axis=1, initial=np.inf)
-        fixed[i] += 4.0 * np.maximum(radius + gaps + 1.5 - strange, 0.0)  # a name must not seem to be another point's
+        fixed[i] += 8.0 * np.maximum(radius + gaps + 1.5 - strange, 0.0)  # a name must not seem to be another point's
         fixed[i] += 15.0 * hits.any(axis=0).sum(axis=1) * (gaps >= _LEADER_GAP)
     chosen: NDArray[np.intp] = np.argmin(fixed, axis=1)
     for _ in range(_SWEEPS):
@@ -119,7 +119,7 @@ def _choose(
         for i in range(number):
             others = np.flatnonzero(np.arange(number) != i)
             boxes = centres[others, chosen[others]]
-            cost = fixed[i] + 20.0 * _overlap(centres[i], half[i] + 0.5, boxes, half[others]).sum(axis=1)
+            cost = fixed[i] + 20.0 * _overlap(centres[i], half[i] + _CLEAR, boxes, half[others]).sum(axis=1)
             leader = points[i] + along * offsets[i][None]
             crossed = (np.abs(leader[:, :, None] - boxes) < half[others]).all(axis=-1)
             cost += 15.0 * crossed.any(axis=0).sum(axis=1) * (gaps >= _LEADER_GAP)

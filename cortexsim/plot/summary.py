@@ -46,7 +46,7 @@ def summary(result: xr.Dataset, persistence: Persistence | None = None) -> Figur
     judged = validate.persistence(result) if persistence is None else persistence
     with styled():
         figure = Figure(figsize=(_WIDTH, _HEIGHT), dpi=DPI)
-        above = _row(figure, 5.15, 9.5).subgridspec(1, 2, width_ratios=(1.3, 1), wspace=0.1)
+        above = _row(figure, 5.15, 9.4).subgridspec(1, 2, width_ratios=(1.35, 1), wspace=0.23)
         middle = _row(figure, 3.6, 4.5).subgridspec(1, 6, wspace=0.1)
         below = _row(figure, 0.5, 2.9).subgridspec(1, 2, wspace=0.15)
         heat, scatter = figure.add_subplot(above[0]), figure.add_subplot(above[1])
@@ -54,7 +54,8 @@ def summary(result: xr.Dataset, persistence: Persistence | None = None) -> Figur
         sides = list(below.subplots(squeeze=False).flat)
         activity(result[judged.variable], stimulus=result.attrs["stimulus"], ax=heat)
         traces(result, ax=small)
-        cortex_map(judged.areas.delay, ax=sides)
+        brightest = max(float(judged.areas.delay.max()), judged.threshold)  # a silent cortex must look silent
+        cortex_map(judged.areas.delay, vmax=brightest, ax=sides)
         hierarchy(judged, ax=scatter)
         headline, finding = _headline(result, judged)
         figure.text(0.02, 1.0 - 0.25 / _HEIGHT, headline, fontsize=13, weight="bold", va="center")
@@ -69,7 +70,8 @@ def _row(figure: Figure, bottom: float, top: float) -> SubplotSpec:
 
 def _headline(result: xr.Dataset, judged: Persistence) -> tuple[str, str]:
     agreeing, studied = int(judged.areas.agreement.sum()), int(judged.confusion.sum())
-    dopamine = json.loads(result.attrs.get("parameters", "{}")).get("dopamine")
+    parameters = json.loads(result.attrs.get("parameters", "{}"))
+    dopamine = result["dopamine"].values.flat[0] if "dopamine" in result.coords else parameters.get("dopamine")
     return (
         f"{result.attrs.get('circuit', 'Trial')}{'' if dopamine is None else f', dopamine {dopamine:g}'}",
         f"{len(judged.persistent_areas)} of {judged.areas.sizes['area']} areas hold the memory through the delay; "

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from cortexsim._checks import check_known, check_not_negative
+from cortexsim._checks import check_known, check_not_negative, check_same_condition
 from cortexsim.results import check_writable, replacing
 
 DEFAULT_WINDOW_MS = 500.0
@@ -217,8 +217,8 @@ def persistence(
     TypeError
         If `result` is not a Dataset.
     ValueError
-        If the variable, the experimental labels or the stimulus are missing, a rate in a window is not finite, or a
-        window is empty, leaves the run, or overlaps a stimulus.
+        If the variable, the experimental labels or the stimulus are missing, trials differ in a parameter, a rate in a
+        window is not finite, or a window is empty, leaves the run, or overlaps a stimulus of any trial.
 
     References
     ----------
@@ -276,6 +276,7 @@ def _rates(result: xr.Dataset, variable: str) -> xr.DataArray:
         )
     rated = [str(name) for name, values in result.data_vars.items() if {"time", "area"} <= set(values.dims)]
     check_known(variable, rated, what="variable", where="the result")
+    check_same_condition(result[variable])
     rates = result[variable] if "trial" in result[variable].dims else result[variable].expand_dims("trial")
     if set(rates.dims) != {"trial", "time", "area"}:
         raise ValueError(f"Variable {variable!r} must have the dims (trial, time, area), but has {rates.dims}.")
@@ -345,10 +346,11 @@ def _stimuli(result: xr.Dataset) -> list[tuple[float, float]]:
             "The result must say in attrs['stimulus'] what stimuli it had, but does not; "
             "pass a result of `simulate`, or set it to a JSON list ('[]' if there was none)."
         )
-    return [
-        (float(stimulus["onset"]), float(stimulus["onset"]) + float(stimulus["duration"]))
-        for stimulus in json.loads(result.attrs["stimulus"])
-    ]
+    told = json.loads(result.attrs["stimulus"])
+    each = [
+        one for part in told for one in (part if isinstance(part, list) else [part])
+    ]  # a list per trial, or one for all
+    return [(float(one["onset"]), float(one["onset"]) + float(one.get("duration", math.inf))) for one in each]
 
 
 def _mean_in(rates: xr.DataArray, name: str, window: tuple[float, float]) -> xr.DataArray:
@@ -403,4 +405,4 @@ def _names(chosen: xr.DataArray) -> tuple[str, ...]:
 
 
 def _interval(window: tuple[float, float]) -> str:
-    return f"{window[0]:g} to {window[1]:g} ms"
+    return f"{window[0]:g} ms on" if math.isinf(window[1]) else f"{window[0]:g} to {window[1]:g} ms"
