@@ -65,6 +65,14 @@ def test_activity_labels_carry_the_units_of_the_attrs(result):
     assert ax.get_title(loc="left") == "Rate of E1"
 
 
+def test_activity_of_another_quantity_goes_by_its_own_name_and_sign(result):
+    current = (-result.r_E1).rename("I").assign_attrs(units="pA", long_name="current to E1")
+    ax, colour_bar = plot.activity(current).axes
+    assert colour_bar.get_ylabel() == "Current to E1 (pA)"
+    assert ax.collections[0].get_clim()[0] == current.min()
+    assert plot.traces(current, areas=["V1"]).axes[0].get_ylabel() == "Current to E1 (pA)"
+
+
 def test_activity_of_a_result_has_a_panel_per_rate_on_one_colour_scale(result):
     figure = plot.activity(result)
     left, right, _ = figure.axes
@@ -129,6 +137,11 @@ def test_map_shows_each_area_once_at_its_centroid(judged, cortex):
     centroids = np.column_stack([judged.areas.y, judged.areas.z])
     np.testing.assert_array_equal(points_of(medial), centroids[inside])
     np.testing.assert_array_equal(points_of(lateral), centroids[~inside])
+
+
+def test_map_of_lateral_areas_alone_has_an_empty_medial_view(judged):
+    lateral, medial, _ = plot.cortex_map(judged.areas.delay.sel(area=["V1", "LIP"])).axes
+    assert (len(names_of(lateral)), len(names_of(medial))) == (2, 0)
 
 
 def test_map_says_where_the_front_is(cortex):
@@ -212,8 +225,13 @@ def test_wrong_input_raises_and_says_the_way_out(result, judged):
         plot.activity(published_result(1.5, trials=2).assign_coords(dopamine=("trial", [1.0, 1.5])))
     with pytest.raises(ValueError, match="2 Axes, one per panel, but is 1"):
         plot.activity(result, ax=ax)
-    with pytest.raises(TypeError, match="must be matplotlib Axes"):
-        plot.activity(result.r_E1, ax=["left"])
+    for wrong in (["left"], 5):
+        with pytest.raises(TypeError, match="must be matplotlib Axes"):
+            plot.activity(result.r_E1, ax=wrong)
+    with pytest.raises(ValueError, match="`areas` must name one area"):
+        plot.traces(result, areas=[])
+    with pytest.raises(ValueError, match="`views` must name one view"):
+        plot.cortex_map(judged.areas.delay, views=[])
     with pytest.raises(ValueError, match="`vmax` must be positive"):
         plot.activity(result.r_E1, vmax=-1.0)
     with pytest.raises(ValueError, match="Unknown area '46' in traces; did you mean '46d'"):

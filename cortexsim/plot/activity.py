@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from cortexsim._checks import check_known, check_positive, check_same_condition
-from cortexsim.plot.style import BLUE, GREY, SEQUENTIAL, SMALL, VERMILION, axes_for, figure_of, styled
+from cortexsim.plot.style import BLUE, GREY, SEQUENTIAL, SMALL, VERMILION, axes_for, figure_of, label, styled
 from cortexsim.stimulus import Stimulus
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def activity(
         Stimuli to mark above the panels: a Stimulus, or the JSON that a result holds in ``attrs["stimulus"]``. By
         default those of the Dataset; a single rate does not hold any.
     vmax
-        Rate at the top of the colour scale, which starts at 0; by default the highest that is drawn.
+        Value at the top of the colour scale, by default the highest that is drawn. The scale starts at 0, or below if a
+        value does.
     ax
         Axes to draw on, one per panel; by default a new Figure.
 
@@ -61,7 +62,7 @@ def activity(
     """
     panels = [_in_order(_mean(panel)) for panel in _panels(rates, variables)]
     bars = _bars(rates, stimulus)
-    highest = max(float(panel.max()) for panel in panels)
+    lowest, highest = (float(f([f(panel) for panel in panels])) for f in (np.min, np.max))
     top = check_positive("vmax", vmax) if vmax is not None else highest or 1.0
     with styled():
         rows = panels[0].sizes["area"]
@@ -72,7 +73,7 @@ def activity(
                 np.arange(rows),
                 panel.transpose("area", "time").values,
                 cmap=SEQUENTIAL,
-                vmin=0.0,
+                vmin=min(lowest, 0.0),
                 vmax=top,
                 shading="nearest",
                 rasterized=True,
@@ -85,7 +86,7 @@ def activity(
         figure_of(axes[-1]).colorbar(
             mesh,
             ax=axes,
-            label=f"Firing rate ({_rate_units(panels[0])})",
+            label=_quantity(panels[0]),
             extend="max" if highest > top else "neither",
             shrink=0.6,
             aspect=30,
@@ -134,6 +135,8 @@ def traces(
     if areas is None:
         steps = np.unique(np.linspace(0, len(known) - 1, min(6, len(known))).round().astype(int))
         areas = DEFAULT_AREAS if set(DEFAULT_AREAS) <= set(known) else [known[i] for i in steps]
+    if not areas:
+        raise ValueError("Argument `areas` must name one area at least, but is empty; `rates.area` lists them.")
     for area in areas:
         check_known(area, known, what="area", where="traces", listed="`rates.area`")
     with styled():
@@ -145,11 +148,12 @@ def traces(
                 one.axvspan(bar.onset, bar.offset, color="0.92", linewidth=0.0, zorder=0)
             one.margins(x=0.0)
             one.text(0.01, 0.93, area, transform=one.transAxes, ha="left", va="top", weight="bold")
+        bottom = min(0.0, *(float(panel.sel(area=list(areas)).min()) for panel in panels))
         top = max(one.get_ylim()[1] for one in axes)
         for one in axes:
-            one.set_ylim(0.0, 1.1 * top)  # room for the name of the area
+            one.set_ylim(bottom, top + 0.1 * (top - bottom))  # room for the name of the area
             one.set_xlabel(_time_label(panels[0]))
-            one.set_ylabel(f"Rate ({_rate_units(panels[0])})")
+            one.set_ylabel(_quantity(panels[0]).replace("Firing rate", "Rate"))
             one.label_outer()
         if len(panels) > 1:
             axes[0].legend(loc="upper right", ncols=len(panels), borderaxespad=0.0, handlelength=1.2)
@@ -212,8 +216,9 @@ def _title(panel: xr.DataArray) -> str:
     return name[:1].upper() + name[1:]
 
 
-def _rate_units(panel: xr.DataArray) -> str:
-    return str(panel.attrs.get("units", "Hz"))
+def _quantity(panel: xr.DataArray) -> str:
+    """Return "Firing rate (units)" for a rate, by its name, and the label of its own for anything else."""
+    return label(panel.assign_attrs(long_name="firing rate") if str(panel.name).startswith("r_") else panel)
 
 
 def _time_label(panel: xr.DataArray) -> str:

@@ -77,6 +77,8 @@ def cortex_map(
         raise ValueError(
             f"The map of the cortex shows the left hemisphere (x <= 0), but x reaches {float(values.x.max())} mm."
         )
+    if not views:
+        raise ValueError(f"Argument `views` must name one view at least, but is empty; known: {', '.join(VIEWS)}.")
     for view in views:
         check_known(view, VIEWS, what="view", where="cortex_map")
     low = min(0.0, float(values.min())) if vmin is None else vmin

@@ -46,6 +46,8 @@ def place_names(
     from matplotlib import patheffects
     from matplotlib.textpath import TextPath
 
+    if not names:
+        return []
     figure = figure_of(ax)
     if figure.get_layout_engine() is None:
         ax.apply_aspect()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import xarray as xr
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def axes_for(
         figure = Figure(figsize=figsize, dpi=DPI, layout="constrained")
         shape = (number, 1) if rows else (1, number)
         return list(figure.subplots(*shape, squeeze=False, sharex=rows, sharey=rows).ravel())
-    given = [ax] if isinstance(ax, Axes) else list(ax)
+    given = list(ax) if isinstance(ax, Sequence | np.ndarray) else [ax]
     if not all(isinstance(one, Axes) for one in given):
         raise TypeError(f"Argument `ax` must be matplotlib Axes, but is {ax!r}.")
     if len(given) != number:

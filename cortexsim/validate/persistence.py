@@ -223,7 +223,7 @@ def persistence(
     References
     ----------
     Froudist-Walsh et al. 2021, Neuron 109:3500, doi 10.1016/j.neuron.2021.08.024 (criterion, Fig. 3);
-    Leavitt et al. 2017, Trends Cogn Sci 21:328, doi 10.1016/j.tics.2017.03.003 (reports).
+    Leavitt et al. 2017, Trends Neurosci 40:328, doi 10.1016/j.tins.2017.04.004 (reports).
     """
     rates = _rates(result, variable)
     threshold = check_not_negative("threshold", threshold)
@@ -346,11 +346,12 @@ def _stimuli(result: xr.Dataset) -> list[tuple[float, float]]:
             "The result must say in attrs['stimulus'] what stimuli it had, but does not; "
             "pass a result of `simulate`, or set it to a JSON list ('[]' if there was none)."
         )
-    told = json.loads(result.attrs["stimulus"])
-    each = [
-        one for part in told for one in (part if isinstance(part, list) else [part])
-    ]  # a list per trial, or one for all
-    return [(float(one["onset"]), float(one["onset"]) + float(one.get("duration", math.inf))) for one in each]
+    intervals = []
+    for part in json.loads(result.attrs["stimulus"]):
+        for one in part if isinstance(part, list) else [part]:  # a list per trial, or one for all
+            onset = float(one["onset"])
+            intervals.append((onset, onset + float(one.get("duration", math.inf))))
+    return intervals
 
 
 def _mean_in(rates: xr.DataArray, name: str, window: tuple[float, float]) -> xr.DataArray:
