@@ -3,7 +3,15 @@
 __version__ = "0.1.0"
 
 from cortexsim import circuits, connectome, datasets, gradients, plot, validate
-from cortexsim.connectome import Connectome, load_connectome, read_connectome, synthetic_connectome
+from cortexsim.connectome import (
+    Connectome,
+    load_connectome,
+    read_connectome,
+    sln_from_hierarchy,
+    synthetic_connectome,
+    synthetic_gradients,
+    write_connectome,
+)
 from cortexsim.model import Model
 from cortexsim.results import load, save
 from cortexsim.simulate import SimulationDiverged, memory_estimate, simulate
@@ -31,7 +39,10 @@ __all__ = [
     "read_connectome",
     "save",
     "simulate",
+    "sln_from_hierarchy",
     "synthetic_connectome",
+    "synthetic_gradients",
     "validate",
     "working_memory",
+    "write_connectome",
 ]

@@ -26,8 +26,8 @@ class Model:
     circuit
         The local circuit with its parameters.
     gradients
-        Dataset over `area` with the maps that the circuit needs (`circuit.maps`); joined to the connectome by label, so it may hold more
-        areas, in any order.
+        Dataset over `area` with the maps that the circuit needs (`circuit.maps`); joined to the connectome by label,
+        so it may hold more areas, in any order.
 
     Raises
     ------
@@ -77,7 +77,8 @@ class Model:
 
     def __repr__(self) -> str:
         """One line: circuit, connectome, number of areas."""
-        return f"<Model {type(self.circuit).__name__} on {self.connectome.name or 'a connectome'}, {len(self.areas)} areas>"
+        name = self.connectome.name or "a connectome"
+        return f"<Model {type(self.circuit).__name__} on {name}, {len(self.areas)} areas>"
 
     @property
     def areas(self) -> tuple[str, ...]:
@@ -95,7 +96,8 @@ class Model:
         asked = self.circuit.trials
         if asked is not None and asked != trials:
             raise ValueError(
-                f"The circuit has parameters with {asked} values, one per trial, but `trials` asks for {trials}; take trials={asked}."
+                f"The circuit has parameters with {asked} values, one per trial, but `trials` asks for {trials}; "
+                f"take trials={asked}."
             )
         n_areas = len(self.areas)
         by_trial: dict[str, Floats] = {}
@@ -144,15 +146,20 @@ class Model:
         missing = [a for a in self.areas if a not in set(labels)]
         if missing:
             raise ValueError(
-                f"Argument `gradients` must have a value for each area of the connectome, but {missing[0]!r} is not among its areas."
+                f"Argument `gradients` must have a value for each area of the connectome, but {missing[0]!r} "
+                f"is not among its areas."
             )
         for name in needed:
             if name not in self.gradients:
                 raise ValueError(
                     f"{type(self.circuit).__name__} needs the map {name!r}, but `gradients` has "
-                    f"{', '.join(map(str, self.gradients.data_vars)) or 'no maps'}; add it with cortexsim.gradients.join."
+                    f"{', '.join(map(str, self.gradients.data_vars)) or 'no maps'}; add it with "
+                    f"cortexsim.gradients.join."
                 )
             bad = ~np.isfinite(self.gradients[name].to_numpy().astype(np.float64))
             if bad.any():
                 area = labels[int(np.argmax(bad))]
-                raise ValueError(f"Map {name!r} must be finite in each area, but is {float(self.gradients[name].sel(area=area))} in {area!r}.")
+                raise ValueError(
+                    f"Map {name!r} must be finite in each area, but is "
+                    f"{float(self.gradients[name].sel(area=area))} in {area!r}."
+                )

@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -73,16 +74,17 @@ def simulate(
     dt : float
         Euler step in ms.
     trials : int or sequence of int
-        How many, or which: trial k sees the same noise whatever runs beside it, so `trials=[7]` repeats trial 7, and `trials=[0, 0]` runs two
-        trials (of different parameters, say) under the same noise.
+        How many, or which: trial k sees the same noise whatever runs beside it, so `trials=[7]` repeats trial 7, and
+        `trials=[0, 0]` runs two trials (of different parameters, say) under the same noise.
     seed : int
         Key of the noise, 0 ... 2^64 - 1.
     noise : bool or array
-        True: keyed by (seed, trial, area, variable, step). False: none. Or standard normals (step, area, variable), in the order of
-        `model.areas` and `model.circuit.noise`, or with a leading trial axis; a DataArray is joined by the labels it has.
+        True: keyed by (seed, trial, area, variable, step). False: none. Or standard normals (step, area, variable), in
+        the order of `model.areas` and `model.circuit.noise`, or with a leading trial axis; a DataArray is joined by
+        the labels it has.
     every : float
-        Sampling interval in ms, a whole multiple of `dt`. Samples are at t = 0, every, 2 every, ... < duration; the one at t is the state
-        after t/dt steps.
+        Sampling interval in ms, a whole multiple of `dt`. Samples are at t = 0, every, 2 every, ... < duration; the
+        one at t is the state after t/dt steps.
     record : sequence of str
         State variables to record; by default the circuit's rates.
     dtype : {"float64", "float32"}
@@ -90,16 +92,17 @@ def simulate(
     progress : bool or None
         Whether to show a progress bar; None: on a terminal, for runs of over a second.
     state : Dataset or DataArray
-        Where to start: an earlier result, which is continued at its last step (time, noise and stimulus go on, and the two runs together equal one
-        long run bit by bit); or an array (state, area) or (trial, state, area) such as a result's `final_state`, labelled.
+        Where to start: an earlier result, which is continued at its last step (time, noise and stimulus go on, and the
+        two runs together equal one long run bit by bit); or an array (state, area) or (trial, state, area) such as a
+        result's `final_state`, labelled.
     threads : int
         Threads over trials; by default one per processor. The numbers do not depend on it.
 
     Returns
     -------
     xarray.Dataset
-        Recorded variables over (trial, time, area), `final_state` (trial, state, area), the model's maps as coordinates along `area`,
-        and the provenance in `attrs`.
+        Recorded variables over (trial, time, area), `final_state` (trial, state, area), the model's maps as
+        coordinates along `area`, and the provenance in `attrs`.
 
     Raises
     ------
@@ -120,10 +123,14 @@ def simulate(
     {'trial': 2, 'time': 20, 'area': 40}
     """
     run = _plan(model, stimulus, duration, dt, trials, seed, noise, every, record, dtype, state, threads)
-    need, free = memory_estimate(model, duration=duration, trials=len(run.trials), every=every, record=record, dtype=dtype), _free_memory()
+    need, free = (
+        memory_estimate(model, duration=duration, trials=len(run.trials), every=every, record=record, dtype=dtype),
+        _free_memory(),
+    )
     if need > free:
         raise MemoryError(
-            f"The run must fit into memory, but needs about {need / 2**30:.1f} GiB of the {free / 2**30:.1f} GiB that are free; "
+            f"The run must fit into memory, but needs about {need / 2**30:.1f} GiB of the {free / 2**30:.1f} "
+            f"GiB that are free; "
             f"record fewer variables, raise `every` = {every:g} ms, or run fewer trials at a time."
         )
     records, final = _run(run, progress)
@@ -153,7 +160,9 @@ def memory_estimate(
     fields = len(circuit.state) + len(circuit.pathways) + len(circuit.inputs) + len(circuit.noise) + 8
     samples = int(np.ceil(duration / every))
     matrices = len({p.weights for p in circuit.pathways})
-    return item * (recorded * trials * samples * n_areas + 2 * lanes * fields + matrices * n_areas * (n_areas + 64 // item))
+    return item * (
+        recorded * trials * samples * n_areas + 2 * lanes * fields + matrices * n_areas * (n_areas + 64 // item)
+    )
 
 
 @dataclass(frozen=True)
@@ -205,7 +214,10 @@ def _plan(
 ) -> _Plan:
     """Check every argument of `simulate`."""
     if not isinstance(model, Model):
-        raise TypeError(f"Argument `model` must be a Model, but is {type(model).__name__}; make one by cortexsim.Model(connectome, circuit).")
+        raise TypeError(
+            f"Argument `model` must be a Model, but is {type(model).__name__}; make one by "
+            f"cortexsim.Model(connectome, circuit)."
+        )
     circuit = model.circuit
     dt = _checks.check_positive("dt", dt, "ms")
     duration = _checks.check_positive("duration", duration, "ms")
@@ -258,13 +270,18 @@ def _stimuli(stimulus: Any, n_trials: int) -> tuple[Stimulus | None, ...]:
     if stimulus is None or isinstance(stimulus, Stimulus):
         return (stimulus,)
     if not isinstance(stimulus, Sequence) or isinstance(stimulus, str):
-        raise TypeError(f"Argument `stimulus` must be a Stimulus (Pulse, a sum, a Schedule), or one per trial, but is {stimulus!r}.")
+        raise TypeError(
+            f"Argument `stimulus` must be a Stimulus (Pulse, a sum, a Schedule), or one per trial, but is {stimulus!r}."
+        )
     for k, s in enumerate(stimulus):
         if s is not None and not isinstance(s, Stimulus):
-            raise TypeError(f"Argument `stimulus` must hold a Stimulus or None for each trial, but has {s!r} for trial {k}.")
+            raise TypeError(
+                f"Argument `stimulus` must hold a Stimulus or None for each trial, but has {s!r} for trial {k}."
+            )
     if len(stimulus) != n_trials:
         raise ValueError(
-            f"Argument `stimulus` must have one entry per trial, but has {len(stimulus)} for {n_trials} trials; add stimuli of one trial with +."
+            f"Argument `stimulus` must have one entry per trial, but has {len(stimulus)} for {n_trials} "
+            f"trials; add stimuli of one trial with +."
         )
     return tuple(stimulus)
 
@@ -293,15 +310,23 @@ def _noise(noise: Any, model: Model, n_trials: int, steps: int) -> tuple[int, ND
     if values.ndim == 3:
         values = values[np.newaxis]
     wanted = (steps, len(model.areas), len(variables))
-    if values.ndim != 4 or values.shape[1] < steps or values.shape[2:] != wanted[1:] or values.shape[0] not in (1, n_trials):
+    if (
+        values.ndim != 4
+        or values.shape[1] < steps
+        or values.shape[2:] != wanted[1:]
+        or values.shape[0] not in (1, n_trials)
+    ):
         raise ValueError(
-            f"Argument `noise` must be True, False, or normals of shape (step={steps} or more, area={wanted[1]}, variable={wanted[2]}: "
-            f"{', '.join(variables)}), with a leading trial={n_trials} if they differ between trials; but has {np.shape(noise)}."
+            f"Argument `noise` must be True, False, or normals of shape (step={steps} or more, "
+            f"area={wanted[1]}, variable={wanted[2]}: "
+            f"{', '.join(variables)}), with a leading trial={n_trials} if they differ between trials; but has "
+            f"{np.shape(noise)}."
         )
     if not np.isfinite(values).all():
         k = np.unravel_index(int(np.argmin(np.isfinite(values))), values.shape)
         raise ValueError(
-            f"Argument `noise` must be finite, but is {values[k]} at step {k[1]}, area {model.areas[k[2]]!r}, variable {variables[k[3]]!r}."
+            f"Argument `noise` must be finite, but is {values[k]} at step {k[1]}, area {model.areas[k[2]]!r}, "
+            f"variable {variables[k[3]]!r}."
         )
     return _GIVEN, values
 
@@ -328,32 +353,48 @@ def _start(state: Any, model: Model, n_trials: int, dt: float) -> tuple[int, NDA
     if isinstance(state, xr.Dataset):
         missing = {"final_state", "last_step", "dt_ms"} - {*state, *state.attrs}
         if missing:
-            raise ValueError(f"Argument `state` must be a result of `simulate`, but has no {', '.join(sorted(missing))}.")
+            raise ValueError(
+                f"Argument `state` must be a result of `simulate`, but has no {', '.join(sorted(missing))}."
+            )
         if abs(state.attrs["dt_ms"] - dt) > 1e-12:
-            raise ValueError(f"A result continues with its own dt = {state.attrs['dt_ms']:g} ms, but `dt` is {dt:g} ms; pass state=result.final_state to start afresh from it.")
+            raise ValueError(
+                f"A result continues with its own dt = {state.attrs['dt_ms']:g} ms, but `dt` is {dt:g} ms; "
+                f"pass state=result.final_state to start afresh from it."
+            )
         step = int(state.attrs["last_step"])
         state = state["final_state"]
     if not isinstance(state, xr.DataArray) or not {"state", "area"} <= set(state.indexes):
-        raise TypeError("Argument `state` must be a result, or a DataArray labelled along `state` and `area` such as result.final_state.")
+        raise TypeError(
+            "Argument `state` must be a result, or a DataArray labelled along `state` and `area` such as "
+            "result.final_state."
+        )
     if set(state.dims) - {"trial"} != {"state", "area"}:
         raise ValueError(f"Argument `state` must have the dimensions (trial, state, area), but has {state.dims}.")
     for dim, labels in (("area", model.areas), ("state", model.circuit.state_names())):
         given = [str(x) for x in state.indexes[dim]]
         if set(given) != set(labels) or len(given) != len(labels):
             odd = sorted(set(given) ^ set(labels)) or [next(x for x in given if given.count(x) > 1)]
-            raise ValueError(f"Argument `state` must have each {dim} of the model once and no other, but {odd[0]!r} does not match.")
+            raise ValueError(
+                f"Argument `state` must have each {dim} of the model once and no other, but {odd[0]!r} does not match."
+            )
     if "trial" not in state.dims:
         state = state.expand_dims("trial")
     if state.sizes["trial"] not in (1, n_trials):
-        raise ValueError(f"Argument `state` must have 1 or {n_trials} trials, as `trials` asks, but has {state.sizes['trial']}.")
-    values = state.transpose("trial", "state", "area").sel(state=list(model.circuit.state_names()), area=list(model.areas)).to_numpy()
+        raise ValueError(
+            f"Argument `state` must have 1 or {n_trials} trials, as `trials` asks, but has {state.sizes['trial']}."
+        )
+    values = (
+        state.transpose("trial", "state", "area")
+        .sel(state=list(model.circuit.state_names()), area=list(model.areas))
+        .to_numpy()
+    )
     if not np.isfinite(values).all():
         raise ValueError("Argument `state` must be finite, but holds NaN or infinite values.")
     return step, np.broadcast_to(values, (n_trials, *values.shape[1:]))
 
 
 def _run(run: _Plan, progress: bool | None) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Run the kernel in chunks; return the record (variable, trial, time, area) and the last state (trial, state, area)."""
+    """Run in chunks; return the record (variable, trial, time, area) and the last state (trial, state, area)."""
     from tqdm import tqdm
 
     from cortexsim.kernel.lanes import Lanes
@@ -362,7 +403,9 @@ def _run(run: _Plan, progress: bool | None) -> tuple[NDArray[Any], NDArray[Any]]
     record = np.empty((len(run.record), len(run.trials), run.samples, len(run.model.areas)), dtype=run.dtype)
     chunk = int(np.clip(_CHUNK_WORK // lanes.count, 1, _CHUNK_STEPS))
     workers = min(run.threads, lanes.tiles)
-    bar = tqdm(total=run.duration, unit="ms", delay=0 if progress else 1, disable=None if progress is None else not progress)
+    bar = tqdm(
+        total=run.duration, unit="ms", delay=0 if progress else 1, disable=None if progress is None else not progress
+    )
     with bar, ThreadPoolExecutor(workers) as pool:
         for done in range(0, run.steps, chunk):
             n = min(chunk, run.steps - done)
@@ -375,15 +418,28 @@ def _run(run: _Plan, progress: bool | None) -> tuple[NDArray[Any], NDArray[Any]]
     return record, lanes.state()
 
 
-def _advance(run: _Plan, lanes: Any, pool: ThreadPoolExecutor, workers: int, done: int, n: int, record: NDArray[Any]) -> None:
-    times = (run.first_step + done + np.arange(n)) * run.dt
+def _advance(
+    run: _Plan, lanes: Any, pool: ThreadPoolExecutor, workers: int, done: int, n: int, record: NDArray[Any]
+) -> None:
+    times = (run.first_step + done + np.arange(n, dtype=np.float64)) * run.dt
     drive = sample(run.stimuli, run.channels, times) * lanes.scale
     given = run.given[:, done : done + n]
     borders = [lanes.tiles * k // workers for k in range(workers + 1)]
     list(
         pool.map(
             lambda first, last: lanes.advance(
-                first, last, run.dt, run.seed, run.first_step, done, n, run.noise_kind, given, drive, run.every_steps, record
+                first,
+                last,
+                run.dt,
+                run.seed,
+                run.first_step,
+                done,
+                n,
+                run.noise_kind,
+                given,
+                drive,
+                run.every_steps,
+                record,
             ),
             borders[:-1],
             borders[1:],
@@ -399,16 +455,20 @@ def _report_divergence(run: _Plan, lanes: Any, done: int, n: int, record: NDArra
             if not lanes.finite():
                 trial, variable, area = lanes.first_bad()
                 time = (run.first_step + step + 1) * run.dt
-                raise SimulationDiverged(run.model.circuit.state_names()[variable], run.model.areas[area], run.trials[trial], time, run.dt)
+                raise SimulationDiverged(
+                    run.model.circuit.state_names()[variable], run.model.areas[area], run.trials[trial], time, run.dt
+                )
 
 
 def _label(run: _Plan, records: NDArray[Any], final: NDArray[Any]) -> xr.Dataset:
     """Return the Dataset: names, units, coordinates and provenance."""
-    from cortexsim import __version__
-
     model, circuit = run.model, run.model.circuit
     by_name = {v.name: v for v in circuit.state}
-    time = xr.Variable("time", (run.first_step + np.arange(run.samples) * run.every_steps) * run.dt, {"units": "ms", "long_name": "time"})
+    time = xr.Variable(
+        "time",
+        (run.first_step + np.arange(run.samples) * run.every_steps) * run.dt,
+        {"units": "ms", "long_name": "time"},
+    )
     maps = model.area_maps()
     area = xr.Variable("area", list(model.areas), {"long_name": "area"})
     coordinates = {
@@ -416,7 +476,11 @@ def _label(run: _Plan, records: NDArray[Any], final: NDArray[Any]) -> xr.Dataset
         "time": time,
         "state": xr.Variable("state", list(circuit.state_names()), {"long_name": "state variable"}),
         "area": area,
-        **{str(name): m.variable for name, m in {**maps.data_vars, **maps.coords}.items() if m.dims == ("area",) and name != "area"},
+        **{
+            str(name): m.variable
+            for name, m in {**maps.data_vars, **maps.coords}.items()
+            if m.dims == ("area",) and name != "area"
+        },
     }
     for name in circuit.parameter_names():
         value = getattr(circuit, name)
@@ -424,7 +488,9 @@ def _label(run: _Plan, records: NDArray[Any], final: NDArray[Any]) -> xr.Dataset
             unit = next(t[2:4] for t in circuit.parameter_table() if t[0] == name)
             coordinates[name] = xr.Variable("trial", list(value), {"units": unit[0], "long_name": unit[1]})
     data = {
-        name: xr.Variable(("trial", "time", "area"), records[k], {"units": by_name[name].unit, "long_name": by_name[name].meaning})
+        name: xr.Variable(
+            ("trial", "time", "area"), records[k], {"units": by_name[name].unit, "long_name": by_name[name].meaning}
+        )
         for k, name in enumerate(run.record)
     }
     data["final_state"] = xr.Variable(("trial", "state", "area"), final, {"long_name": "state after the last step"})
@@ -434,7 +500,7 @@ def _label(run: _Plan, records: NDArray[Any], final: NDArray[Any]) -> xr.Dataset
         data,
         coordinates,
         {
-            "cortexsim_version": __version__,
+            "cortexsim_version": version("cortexsim"),
             "circuit": type(circuit).__name__,
             "citation": circuit.citation,
             "parameters": circuit.parameters_json(),

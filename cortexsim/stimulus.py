@@ -39,7 +39,9 @@ class Stimulus:
     @property
     def parts(self) -> tuple[Drive, ...]:
         """The elementary stimuli that add up to this one."""
-        raise TypeError(f"{type(self).__name__} has no parts; a stimulus is a Pulse, Step, Ramp, Sine, Schedule or a sum of them.")
+        raise TypeError(
+            f"{type(self).__name__} has no parts; a stimulus is a Pulse, Step, Ramp, Sine, Schedule or a sum of them."
+        )
 
     def to_json(self) -> str:
         """Return a JSON list of the elementary stimuli (times in ms)."""
@@ -226,9 +228,13 @@ class Epoch:
     currents: tuple[tuple[str, str, float], ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "duration", _checks.check_positive(f"duration of epoch {self.name!r}", self.duration, "ms"))
+        object.__setattr__(
+            self, "duration", _checks.check_positive(f"duration of epoch {self.name!r}", self.duration, "ms")
+        )
         if any(len(c) != 3 for c in self.currents):
-            raise ValueError(f"Each current of epoch {self.name!r} must be (area, input, amplitude), but got {self.currents}.")
+            raise ValueError(
+                f"Each current of epoch {self.name!r} must be (area, input, amplitude), but got {self.currents}."
+            )
         object.__setattr__(self, "currents", tuple((a, i, float(x)) for a, i, x in self.currents))
 
 
@@ -274,7 +280,9 @@ class Schedule(Stimulus):
     def parts(self) -> tuple[Drive, ...]:
         """One Pulse for each current of each epoch, named after the epoch."""
         return tuple(
-            Pulse(area=area, input=input_, onset=self.onset(e.name), duration=e.duration, amplitude=amplitude, name=e.name)
+            Pulse(
+                area=area, input=input_, onset=self.onset(e.name), duration=e.duration, amplitude=amplitude, name=e.name
+            )
             for e in self.epochs
             for area, input_, amplitude in e.currents
         )
@@ -300,10 +308,11 @@ def working_memory(
     Parameters
     ----------
     cue, distractor, probe
-        (area, input, amplitude in pA); None leaves the current out. Without a distractor its time belongs to the delay; without a
-        probe the trial ends with the delay.
+        (area, input, amplitude in pA); None leaves the current out. Without a distractor its time belongs to the
+        delay; without a probe the trial ends with the delay.
     fixation, cue_duration, delay, distractor_duration, second_delay, probe_duration
-        In ms. The defaults are those of Froudist-Walsh et al. 2021, Fig. 5: a 5 s trial with the cue at 1 s and the distractor at 2 s.
+        In ms. The defaults are those of Froudist-Walsh et al. 2021, Fig. 5: a 5 s trial with the cue at 1 s and the
+        distractor at 2 s.
 
     Returns
     -------

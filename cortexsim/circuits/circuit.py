@@ -109,10 +109,11 @@ class AreaValues:
 class Circuit:
     """A local circuit: a frozen choice of parameters, and one equation that all areas share.
 
-    A subclass is a frozen dataclass whose fields are declared by `parameter` or `option`; it names its `state`, `inputs`, `noise`
-    and `pathways`, and gives either `step` (one Euler step, in the paper's order) or `derivative` (then the step is
-    x + dt derivative). Both are plain functions of named tuples, written with NumPy's element-wise functions alone (exp, expm1, log,
-    tanh, sqrt, where, maximum, minimum, abs) and no `if`: the same source runs on NumPy arrays and, compiled, on SIMD registers.
+    A subclass is a frozen dataclass whose fields are declared by `parameter` or `option`; it names its `state`,
+    `inputs`, `noise` and `pathways`, and gives either `step` (one Euler step, in the paper's order) or `derivative`
+    (then the step is x + dt derivative). Both are plain functions of named tuples, written with NumPy's element-wise
+    functions alone (exp, expm1, log, tanh, sqrt, where, maximum, minimum, abs) and no `if`: the same source runs on
+    NumPy arrays and, compiled, on SIMD registers.
 
     A numeric parameter takes a number, a sequence with one value per trial, or a DataArray over `area`.
     """
@@ -171,12 +172,13 @@ class Circuit:
         for name, length in lengths.items():
             if length != n:
                 raise ValueError(
-                    f"Parameters with one value per trial must agree in length, but `{first}` has {n} and `{name}` {length}."
+                    f"Parameters with one value per trial must agree in length, but `{first}` has {n} "
+                    f"and `{name}` {length}."
                 )
         return n
 
     def scalar(self, name: str) -> float:
-        """Return a parameter that must be one number for all trials and areas, since the weight matrices follow from it."""
+        """Return a parameter that the weight matrices follow from: one number for all trials and areas."""
         value = getattr(self, name)
         if not isinstance(value, float):
             raise ValueError(
@@ -205,7 +207,10 @@ def _normal(name: str, value: Any, unit: str) -> float | tuple[float, ...] | Are
         if value.dims != ("area",):
             raise ValueError(f"Parameter `{name}` must have the single dimension `area`, but has {value.dims}.")
         areas = _checks.check_unique(value["area"].to_numpy().tolist(), what="area", where=f"`{name}`")
-        return AreaValues(areas, tuple(_checks.check_finite(f"{name}[{a}]", v, unit) for a, v in zip(areas, value.to_numpy(), strict=True)))
+        return AreaValues(
+            areas,
+            tuple(_checks.check_finite(f"{name}[{a}]", v, unit) for a, v in zip(areas, value.to_numpy(), strict=True)),
+        )
     if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1):
         if len(value) == 0:
             raise ValueError(f"Parameter `{name}` must have at least one value, but the sequence is empty.")

@@ -24,7 +24,8 @@ _DOPAMINE_EFFECTS = ("NMDA", "PV", "SST", "M")
 def step(x: Any, longrange: Any, stimulus: Any, noise: Any, p: Any, dt: Any) -> tuple[Any, ...]:
     """Return the state one Euler step later, in the order of the authors' program.
 
-    Noise first, then all currents from the old state, then the rates, then gating and adaptation from their old value and the new rate.
+    Noise first, then all currents from the old state, then the rates, then gating and adaptation from their old value
+    and the new rate.
     """
     # Ornstein-Uhlenbeck currents (nA)
     kick = p.sigma * np.sqrt(dt / p.tau_AMPA)
@@ -72,10 +73,7 @@ def step(x: Any, longrange: Any, stimulus: Any, noise: Any, p: Any, dt: Any) -> 
         p.e * p.g_PV_E * (n_PV * (x.S_NMDA1 + x.S_NMDA2) + a_PV * (x.S_AMPA1 + x.S_AMPA2))
         + mu_IE
         * p.split_PV
-        * (
-            n_PV * (longrange.NMDA1_deep + longrange.NMDA2_deep)
-            + a_PV * (longrange.AMPA1_deep + longrange.AMPA2_deep)
-        )
+        * (n_PV * (longrange.NMDA1_deep + longrange.NMDA2_deep) + a_PV * (longrange.AMPA1_deep + longrange.AMPA2_deep))
         + p.g_PV_PV * x.S_PV
         + p.g_PV_SST * (x.S_SST1 + x.S_SST2)
         + p.I0_I
@@ -183,9 +181,10 @@ _PROGRAM = "Froudist-Walsh 2021, the authors' program"
 class FroudistWalsh2021(Circuit):
     r"""Two selective excitatory populations with dendrites, PV, SST and VIP interneurons, and dopamine.
 
-    With :math:`\mathrm{occ} = \sigma(2(\mathrm{DA} - 1))` the occupancy of D1 receptors and d_i their rescaled density in area i,
-    dopamine scales NMDA currents by m_i = 1 + 0.6 σ(10 (occ d_i - 0.35)), weakens PV inhibition of the soma,
-    g_i = -0.4 + 0.399 occ d_i, strengthens SST inhibition of the dendrite, -0.09 - 0.02 occ d_i, and opens the M current,
+    With :math:`\mathrm{occ} = \sigma(2(\mathrm{DA} - 1))` the occupancy of D1 receptors and d_i their rescaled density
+    in area i, dopamine scales NMDA currents by m_i = 1 + 0.6 σ(10 (occ d_i - 0.35)), weakens PV inhibition of the soma,
+    g_i = -0.4 + 0.399 occ d_i, strengthens SST inhibition of the dendrite, -0.09 - 0.02 occ d_i, and opens the M
+    current,
     -0.5 σ(14 (occ d_i - 0.85)). All excitation into area i is scaled by its spine count,
     e_i = 0.45 + 0.55 (s_i - min s)/(max s - min s). The equations stand in `step`, each once.
 
@@ -196,29 +195,31 @@ class FroudistWalsh2021(Circuit):
     without_dopamine : tuple of str
         Actions of dopamine to hold at occ = 0: any of "NMDA", "PV", "SST", "M".
     FEF_exception : bool
-        Whether the frontal eye fields (8m, 8l) split long-range input to interneurons .2/.1/.7, not .31/.22/.47. On in the
-        authors' program, and load-bearing: without it 8 areas, not 23, persist at dopamine 1.5.
+        Whether the frontal eye fields (8m, 8l) split long-range input to interneurons .2/.1/.7, not .31/.22/.47. On in
+        the authors' program, and load-bearing: without it 8 areas, not 23, persist at dopamine 1.5.
     noise_scaling : {"program", "continuous"}
-        "program": the noise current is driven by sigma sqrt(dt/tau), which gives a stationary standard deviation of .756 sigma at
-        dt = .5 ms. "continuous": by sigma sqrt(2 dt/tau), the paper's reading of sigma as the standard deviation of the
-        Ornstein-Uhlenbeck process.
+        "program": the noise current is driven by sigma sqrt(dt/tau), which gives a stationary standard deviation of
+        .756 sigma at dt = .5 ms. "continuous": by sigma sqrt(2 dt/tau), the paper's reading of sigma as the standard
+        deviation of the Ornstein-Uhlenbeck process.
     **parameters
         See `parameter_table()`: every number with unit, meaning and source.
 
     Notes
     -----
-    Where the program and the paper differ, the program is followed: rates relax with tau_r = 2 ms (the program's AMPA time constant; a
-    separate `tau_rates` there is unused); dendrites receive no noise; adaptation is absent from PV; AMPA and GABA gating is
-    not bounded by 1. The M current acts through the adaptation variable. Currents are in nA inside and in pA for users.
+    Where the program and the paper differ, the program is followed: rates relax with tau_r = 2 ms (the program's AMPA
+    time constant; a separate `tau_rates` there is unused); dendrites receive no noise; adaptation is absent from PV;
+    AMPA and GABA gating is not bounded by 1. The M current acts through the adaptation variable. Currents are in nA
+    inside and in pA for users.
 
-    Minimum and maximum of spine count and D1 density are taken over all areas of the gradients given, also those that the connectome
-    leaves out, so that a part of the cortex keeps its numbers.
+    Minimum and maximum of spine count and D1 density are taken over all areas of the gradients given, also those that
+    the connectome leaves out, so that a part of the cortex keeps its numbers.
 
     References
     ----------
-    Froudist-Walsh S, Bliss DP, Ding X, Rapan L, Niu M, Knoblauch K, Zilles K, Kennedy H, Palomero-Gallagher N, Wang X-J (2021). A dopamine
-    gradient controls access to distributed working memory in the large-scale monkey cortex. Neuron 109:3500-3520,
-    doi 10.1016/j.neuron.2021.08.024. The equations are those of the authors' program of September 2021.
+    Froudist-Walsh S, Bliss DP, Ding X, Rapan L, Niu M, Knoblauch K, Zilles K, Kennedy H, Palomero-Gallagher N, Wang
+    X-J (2021). A dopamine gradient controls access to distributed working memory in the large-scale monkey cortex.
+    Neuron 109:3500-3520, doi 10.1016/j.neuron.2021.08.024. The equations are those of the authors' program of
+    September 2021.
     """
 
     dopamine: Any = parameter(1.5, "1", "dopamine release", source=_PROGRAM)
@@ -241,7 +242,9 @@ class FroudistWalsh2021(Circuit):
     g_M_max: Any = parameter(-0.5, "nA", "M current of E at full occupancy", source=_TABLE)
     AMPA_fraction: Any = parameter(0.1, "1", "share of AMPA in excitation of E, SST and VIP", source=_TABLE)
     AMPA_fraction_PV: Any = parameter(0.2, "1", "share of AMPA in excitation of PV", source=_TABLE)
-    same_dendrite: Any = parameter(0.9, "1", "share of long-range input to dendrites of the same selectivity", source=_TABLE)
+    same_dendrite: Any = parameter(
+        0.9, "1", "share of long-range input to dendrites of the same selectivity", source=_TABLE
+    )
     lambda_PV: Any = parameter(0.31, "1", "share of long-range input to PV", source=_TABLE)
     lambda_SST: Any = parameter(0.22, "1", "share of long-range input to each SST", source=_TABLE)
     lambda_VIP: Any = parameter(0.47, "1", "share of long-range input to each VIP", source=_TABLE)
@@ -285,7 +288,9 @@ class FroudistWalsh2021(Circuit):
     FLN_exponent: Any = parameter(0.3, "1", "compression of the long-range weights", source=_TABLE)
     without_dopamine: tuple[str, ...] = option((), "actions of dopamine held at occupancy 0: NMDA, PV, SST, M")
     FEF_exception: bool = option(True, "8m and 8l split long-range input to interneurons differently", source=_PROGRAM)
-    noise_scaling: str = option("program", "drive of the noise: program, sigma sqrt(dt/tau); continuous, sigma sqrt(2 dt/tau)")
+    noise_scaling: str = option(
+        "program", "drive of the noise: program, sigma sqrt(dt/tau); continuous, sigma sqrt(2 dt/tau)"
+    )
 
     state: ClassVar[tuple[Variable, ...]] = _states()
     inputs: ClassVar[tuple[Variable, ...]] = _inputs()

@@ -24,8 +24,8 @@ def abbott_chance(z: Any, d: Any) -> Any:
 
     Notes
     -----
-    Written as -z / expm1(-d z), which keeps its digits near z = 0. Source: Abbott and Chance 2005, Prog Brain Res 149:147,
-    doi 10.1016/S0079-6123(05)49011-1; this form in Wong and Wang 2006, J Neurosci 26:1314.
+    Written as -z / expm1(-d z), which keeps its digits near z = 0. Source: Abbott and Chance 2005, Prog Brain Res
+    149:147, doi 10.1016/S0079-6123(05)49011-1; this form in Wong and Wang 2006, J Neurosci 26:1314.
     """
     z = np.where(z == 0.0, 1e-30, z)
     return -z / np.expm1(-d * z)

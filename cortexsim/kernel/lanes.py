@@ -7,11 +7,11 @@ import hashlib
 
 import numpy as np
 
-from cortexsim.kernel import build
+from cortexsim.kernel import build, source
 
 
 class Lanes:
-    """State, parameters, weights and noise keys of a run, laid out for the kernel (see `build`).
+    """State, parameters, weights and noise keys of a run, laid out for the kernel (see `source`).
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Lanes:
         by_trial, by_area = model.parameters(len(trials))
         self._advance, self.layout = build.advance(type(circuit), tuple(sorted(by_area)), str(dtype))
         self.dtype = dtype
-        self.width = build.width(dtype)
+        self.width = source.width(dtype)
         self.n_areas, self.n_trials = len(areas), len(trials)
         area_blocks = -(-self.n_areas // self.width)
         trial_tiles = -(-self.n_trials // self.width)
@@ -43,8 +43,10 @@ class Lanes:
         self.tiles = trial_tiles if self.by_trial else self.n_trials
         self.blocks = self.n_areas if self.by_trial else area_blocks
         self.count = self.tiles * self.blocks * self.width
+        per_draw = source.blocks_per_draw(dtype)
+        self._draws = -(-self.blocks // per_draw)
         # Which trial and area each lane holds; lanes of the padding repeat the last one.
-        tile, block, lane = np.ix_(range(self.tiles), range(self.blocks), range(self.width))
+        tile, block, lane = np.ix_(range(self.tiles), range(self._draws * per_draw), range(self.width))
         if self.by_trial:
             trial, area = tile * self.width + lane + 0 * block, block + 0 * (tile + lane)
         else:
@@ -52,7 +54,7 @@ class Lanes:
         self._padding = (trial >= self.n_trials) | (area >= self.n_areas)
         self._trial, self._area = np.minimum(trial, self.n_trials - 1), np.minimum(area, self.n_areas - 1)
 
-        self._buffer = np.zeros((self.tiles, self.blocks, self.layout.fields, self.width), dtype)
+        self._buffer = np.zeros((*trial.shape[:2], self.layout.fields, self.width), dtype)
         if start is None:
             initial = np.array([v.initial for v in circuit.state])
             start = np.broadcast_to(initial[:, np.newaxis], (self.n_trials, len(initial), self.n_areas))
@@ -62,7 +64,9 @@ class Lanes:
         self._weights = self._long_range(model.weights())
         self._keys = self._noise_keys(np.asarray(trials, dtype=np.uint32), areas)
         index, inputs = {a: k for k, a in enumerate(areas)}, {v.name: v for v in circuit.inputs}
-        self._driven = np.array([self._place(index[a], self.layout.field("inputs", i)) for a, i in channels], dtype=np.int64)
+        self._driven = np.array(
+            [self._place(index[a], self.layout.field("inputs", i)) for a, i in channels], dtype=np.int64
+        )
         self.scale = np.array([inputs[i].scale for _, i in channels])
         self._recorded = np.array([self.layout.field("state", name) for name in record], dtype=np.int64)
 
@@ -92,24 +96,29 @@ class Lanes:
 
     def _noise_keys(self, trials, areas):
         digests = [int.from_bytes(hashlib.blake2b(a.encode(), digest_size=6).digest(), "little") for a in areas]
-        keys = np.empty((self.tiles, self.blocks, 3, self.width), np.uint32)
-        keys[:, :, 0, :] = trials[self._trial]
-        keys[:, :, 1, :] = np.array([d & 0xFFFFFFFF for d in digests], np.uint32)[self._area]
-        keys[:, :, 2, :] = np.array([d >> 32 for d in digests], np.uint32)[self._area]
-        return keys
+        low, high = (
+            np.array(part, np.uint32) for part in zip(*((d & 0xFFFFFFFF, d >> 32) for d in digests), strict=True)
+        )
+        by_draw = (self.tiles, self._draws, -1)
+        keys = [k.reshape(by_draw) for k in (trials[self._trial], low[self._area], high[self._area])]
+        return np.ascontiguousarray(np.stack(keys, axis=2))
 
     def _place(self, area, field):
         block, lane = (area, 0) if self.by_trial else divmod(area, self.width)
         return (block * self.layout.fields + field) * self.width + lane
 
-    def advance(self, first_tile, last_tile, dt, seed, first_step, n_done, n_steps, noise_kind, given, drive, every, record):
-        """Make `n_steps` Euler steps of some tiles; see `build.source_text` for the arguments."""
+    def advance(
+        self, first_tile, last_tile, dt, seed, first_step, n_done, n_steps, noise_kind, given, drive, every, record
+    ):
+        """Make `n_steps` Euler steps of some tiles; see `source.source_text` for the arguments."""
         sources = len({p.source for p in self.layout.circuit.pathways})
         gathered = np.empty(max(sources, 1) * self.blocks * self.width, self.dtype)
         self._advance(
             self._buffer.ravel(), self._tables.ravel(), self._weights, gathered, self._keys.ravel(),
-            np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32), self.dtype.type(dt), self.by_trial, self.n_trials, self.n_areas, self.blocks,
-            first_tile, last_tile, first_step, n_done, n_steps, noise_kind, given, self._driven, drive, every, self._recorded, record,
+            np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32), self.dtype.type(dt),
+            self.by_trial, self.n_trials, self.n_areas, self.blocks, self._draws,
+            first_tile, last_tile, first_step, n_done, n_steps,
+            noise_kind, given, self._driven, drive, every, self._recorded, record,
         )  # fmt: skip
 
     def _states(self):

@@ -1,8 +1,9 @@
 """Elementary functions on vectors of lanes: no branch, no table, no call into libm.
 
-Reduction: x = n ln 2 + r with |r| <= ln(2)/2, n rounded by adding 1.5 2^52 (1.5 2^23 in float32), which leaves n in the low bits of
-the sum, so that 2^n is one shift away. exp(r) - 1 = r + r^2 q(r), q interpolated at Chebyshev nodes (degree 9, relative error
-1.7e-17; degree 4, 1.1e-8). log m = 2 s + s^3 R(s^2), s = (m - 1)/(m + 1), sqrt(1/2) <= m < sqrt(2). A NaN stays a NaN.
+Reduction: x = n ln 2 + r with |r| <= ln(2)/2, n rounded by adding 1.5 2^52 (1.5 2^23 in float32), which leaves n in
+the low bits of the sum, so that 2^n is one shift away. exp(r) - 1 = r + r^2 q(r), q interpolated at Chebyshev nodes
+(degree 9, relative error 1.7e-17; degree 4, 1.1e-8). log m = 2 s + s^3 R(s^2), s = (m - 1)/(m + 1), sqrt(1/2) <= m <
+sqrt(2). A NaN stays a NaN.
 
 The public functions carry NumPy's names: this module stands in for `numpy` when a circuit's equations are compiled.
 """
@@ -207,11 +208,11 @@ log = _by_precision("log", "log(x); -inf at 0 and below the smallest normal numb
 
 @inline
 def maximum(a, b):
-    """The larger of `a` and `b` lane by lane; NaN in `a` stays."""
+    """Return the larger of `a` and `b` lane by lane; NaN in `a` stays."""
     return where(a < b, b, a)
 
 
 @inline
 def minimum(a, b):
-    """The smaller of `a` and `b` lane by lane; NaN in `a` stays."""
+    """Return the smaller of `a` and `b` lane by lane; NaN in `a` stays."""
     return where(a > b, b, a)

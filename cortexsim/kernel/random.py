@@ -1,13 +1,13 @@
 """Counter-based standard normals: the same numbers for a trial, area, variable and step whatever else runs.
 
-Philox4x32-10 (Salmon et al. 2011, SC'11, doi 10.1145/2063384.2063405) maps a 128-bit counter under a 64-bit key to four 32-bit words.
-The key is the seed; the counter is (step, trial, area key, group of four noise variables). The Box-Muller transform then gives
-four normals,
+Philox4x32-10 (Salmon et al. 2011, SC'11, doi 10.1145/2063384.2063405) maps a 128-bit counter under a 64-bit key to
+four 32-bit words. The key is the seed; the counter is (step, trial, area key, group of four noise variables). The
+Box-Muller transform then gives four normals,
 
     z_0 = sqrt(-2 ln u_0) cos(2 pi u_1),   z_1 = sqrt(-2 ln u_0) sin(2 pi u_1),   and the same for (u_2, u_3).
 
-They are computed in float32 (24 bits, |z| <= 6.66) for runs of either precision, so that a float32 and a float64 run with one seed
-see the same noise; it is also twice as fast.
+They are computed in float32 (24 bits, |z| <= 6.66) for runs of either precision, so that a float32 and a float64 run
+with one seed see the same noise; it is also twice as fast.
 """
 
 # mypy: ignore-errors

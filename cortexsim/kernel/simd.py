@@ -1,8 +1,9 @@
 """Vectors of lanes as a Numba type: what is written once for a number runs on a SIMD register.
 
-A `Lanes(dtype, n)` value is an LLVM vector `<n x dtype>`; + - * / and comparisons act lane by lane, and a Python or NumPy scalar met on
-the way is spread over the lanes in the vector's own precision (so `1 - S` stays float32 in a float32 run). LLVM maps the vectors to
-whatever registers the machine has; nothing depends on its loop vectoriser, which gives up silently on loops of this size.
+A `Lanes(dtype, n)` value is an LLVM vector `<n x dtype>`; + - * / and comparisons act lane by lane, and a Python or
+NumPy scalar met on the way is spread over the lanes in the vector's own precision (so `1 - S` stays float32 in a
+float32 run). LLVM maps the vectors to whatever registers the machine has; nothing depends on its loop vectoriser,
+which gives up silently on loops of this size.
 """
 
 # mypy: ignore-errors
@@ -203,6 +204,29 @@ def spread(typingctx, scalar, n):
     return Lanes(scalar, n.literal_value)(scalar, n), codegen
 
 
+@intrinsic(prefer_literal=True)
+def part(typingctx, x, first, n):
+    """Lanes first ... first + n - 1 of `x`; both literals."""
+    chosen = range(first.literal_value, first.literal_value + n.literal_value)
+
+    def codegen(context, builder, sig, args):
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(chosen)), list(chosen))
+        return builder.shuffle_vector(args[0], ir.Constant(args[0].type, ir.Undefined), mask)
+
+    return Lanes(x.dtype, n.literal_value)(x, first, n), codegen
+
+
+@intrinsic
+def join(typingctx, a, b):
+    """Return the lanes of `a`, then those of `b`."""
+
+    def codegen(context, builder, sig, args):
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), 2 * a.n), list(range(2 * a.n)))
+        return builder.shuffle_vector(*args, mask)
+
+    return Lanes(a.dtype, 2 * a.n)(a, b), codegen
+
+
 @intrinsic
 def where(typingctx, mask, a, b):
     """Lane by lane `a` where `mask`, else `b`; one of the two may be a scalar."""
@@ -241,7 +265,7 @@ def absolute(typingctx, x):
 
 @intrinsic
 def multiply_add(typingctx, a, b, c):
-    """a * b + c, fused where the machine can."""
+    """A * b + c, fused where the machine can."""
     return a(a, a, a), _llvm_function("fmuladd", 3)
 
 
