@@ -404,7 +404,11 @@ def _run(run: _Plan, progress: bool | None) -> tuple[NDArray[Any], NDArray[Any]]
     chunk = int(np.clip(_CHUNK_WORK // lanes.count, 1, _CHUNK_STEPS))
     workers = min(run.threads, lanes.tiles)
     bar = tqdm(
-        total=run.duration, unit="ms", delay=0 if progress else 1, disable=None if progress is None else not progress
+        total=run.duration,
+        unit="ms",
+        desc=None if lanes.compiled else "compiling, once",
+        delay=0 if progress or not lanes.compiled else 1,
+        disable=None if progress is None else not progress,
     )
     with bar, ThreadPoolExecutor(workers) as pool:
         for done in range(0, run.steps, chunk):
@@ -414,6 +418,7 @@ def _run(run: _Plan, progress: bool | None) -> tuple[NDArray[Any], NDArray[Any]]
             if not lanes.finite():
                 lanes.restore(before)
                 _report_divergence(run, lanes, done, n, record)
+            bar.set_description(None, refresh=False)
             bar.update(n * run.dt)
     return record, lanes.state()
 

@@ -82,6 +82,12 @@ def cache_folder() -> Path:
     )
 
 
+def compiled_before(advance_) -> bool:
+    """Whether the machine code of a loop that `advance` returned is in memory or on disk."""
+    path = Path(advance_.py_func.__code__.co_filename)
+    return bool(advance_.signatures) or any((path.parent / "__pycache__").glob(f"{path.stem}.*.nbc"))
+
+
 @functools.cache
 def _package_digest() -> str:
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {np.__version__}".encode())

@@ -121,6 +121,11 @@ class Lanes:
             noise_kind, given, self._driven, drive, every, self._recorded, record,
         )  # fmt: skip
 
+    @property
+    def compiled(self) -> bool:
+        """Whether the kernel has been compiled before, by this process or an earlier one."""
+        return build.compiled_before(self._advance)
+
     def _states(self):
         return self._buffer[:, :, : len(self.layout.state), :]
 

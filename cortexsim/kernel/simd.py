@@ -265,7 +265,7 @@ def absolute(typingctx, x):
 
 @intrinsic
 def multiply_add(typingctx, a, b, c):
-    """A * b + c, fused where the machine can."""
+    """Return a * b + c, fused where the machine can."""
     return a(a, a, a), _llvm_function("fmuladd", 3)
 
 
