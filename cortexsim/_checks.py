@@ -12,10 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return "; did you mean 'V1'?" for the nearest of `known`, or "" where none is near."""
+    """Return "; did you mean 'V1'?" for the nearest of `known`, or "." where none is near."""
     by_fold = {str(k).casefold(): str(k) for k in known}
-    near = difflib.get_close_matches(str(name).casefold(), by_fold, n=1, cutoff=0.5)
-    return f"; did you mean {by_fold[near[0]]!r}?" if near else "."
+    wanted = str(name).casefold()
+
+    def likeness(other: str) -> float:
+        # A wrong letter is likelier than a missing one: 'A1' means 'V1' rather than '1'.
+        return difflib.SequenceMatcher(None, wanted, other).ratio() - 0.2 * (len(other) != len(wanted))
+
+    near = max(difflib.get_close_matches(wanted, by_fold, n=10, cutoff=0.5), key=likeness, default=None)
+    return "." if near is None else f"; did you mean {by_fold[near]!r}?"
 
 
 def check_known(name: str, known: Collection[str], *, what: str, where: str, listed: str = "") -> str:

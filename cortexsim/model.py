@@ -113,7 +113,7 @@ class Model:
                 p[name] = values[:, np.newaxis] if values.ndim else values
                 by_trial[name] = np.broadcast_to(values, (trials,))
         maps = self.gradients if self.gradients is not None else xr.Dataset()
-        for name, values in self.circuit.modulate(maps, self.areas, p).items():
+        for name, values in self.circuit.modulate(maps, self.areas, self.weights(), p).items():
             by_area[name] = np.broadcast_to(values, (trials, n_areas))
             by_trial.pop(name, None)
         return by_trial, by_area

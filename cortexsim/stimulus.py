@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,14 +107,35 @@ class Drive(Stimulus):
         """Return the current at `times` (ms), in the unit of `amplitude`."""
         raise TypeError(f"{type(self).__name__} has no time course; use Pulse, Step, Ramp or Sine.")
 
-    def _since(self, times: Floats, duration: float = math.inf) -> tuple[Floats, NDArray[np.bool_]]:
-        """Return the time since onset, and whether onset <= t < onset + duration."""
-        t = times - self.onset
-        return t, (t >= -_SAME_TIME) & (t < duration - _SAME_TIME)
+    @property
+    def window(self) -> tuple[float, float]:
+        """Half-open interval in which the current may flow, in ms."""
+        return self.onset, math.inf
+
+    def _since(self, times: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return the time since onset, and whether it lies in the window."""
+        onset, end = self.window
+        return times - onset, (times >= onset - _SAME_TIME) & (times < end - _SAME_TIME)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pulse(Drive):
+class _Lasting(Drive):
+    """A drive that ends: `duration` in ms."""
+
+    duration: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set("duration", _checks.check_positive("duration", self.duration, "ms"))
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """Half-open interval in which the current may flow, in ms."""
+        return self.onset, self.onset + self.duration
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pulse(_Lasting):
     """A constant current for a while: `amplitude` on the steps n with onset <= n dt < onset + duration.
 
     Parameters
@@ -131,15 +153,9 @@ class Pulse(Drive):
     2
     """
 
-    duration: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._set("duration", _checks.check_positive("duration", self.duration, "ms"))
-
     def sample(self, times: Floats) -> Floats:
         """Return the current at `times` (ms)."""
-        _, on = self._since(times, self.duration)
+        _, on = self._since(times)
         return np.where(on, self.amplitude, 0.0)
 
 
@@ -154,7 +170,7 @@ class Step(Drive):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ramp(Drive):
+class Ramp(_Lasting):
     """A current that rises linearly from 0 at onset to `amplitude` at onset + duration, and then ends.
 
     Parameters
@@ -165,20 +181,14 @@ class Ramp(Drive):
         In ms.
     """
 
-    duration: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._set("duration", _checks.check_positive("duration", self.duration, "ms"))
-
     def sample(self, times: Floats) -> Floats:
         """Return the current at `times` (ms)."""
-        t, on = self._since(times, self.duration)
+        t, on = self._since(times)
         return np.where(on, self.amplitude * t / self.duration, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sine(Drive):
+class Sine(_Lasting):
     """A sinusoidal current, amplitude sin(2 pi frequency (t - onset) + phase), from onset for `duration`.
 
     Parameters
@@ -193,19 +203,17 @@ class Sine(Drive):
         In radians.
     """
 
-    duration: float
     frequency: float
     phase: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._set("duration", _checks.check_positive("duration", self.duration, "ms"))
         self._set("frequency", _checks.check_positive("frequency", self.frequency, "Hz"))
         self._set("phase", _checks.check_finite("phase", self.phase))
 
     def sample(self, times: Floats) -> Floats:
         """Return the current at `times` (ms)."""
-        t, on = self._since(times, self.duration)
+        t, on = self._since(times)
         return np.where(on, self.amplitude * np.sin(2e-3 * np.pi * self.frequency * t + self.phase), 0.0)
 
 
@@ -359,3 +367,25 @@ def sample(stimuli: Sequence[Stimulus | None], channels: Sequence[tuple[str, str
         for part in stimulus.parts if stimulus is not None else ():
             out[trial, :, column[part.area, part.input]] += part.sample(times)
     return out
+
+
+def read_json(text: str) -> tuple[tuple[Drive, ...], ...]:
+    """Return the stimuli that a result's `attrs["stimulus"]` tells of: the parts for all trials, or those of each.
+
+    Parameters
+    ----------
+    text
+        JSON list of elementary stimuli, as `Stimulus.to_json` writes it, or a list of such lists, one per trial.
+
+    Raises
+    ------
+    ValueError
+        If the text tells of a stimulus that is not in `ALL`.
+    """
+    told = json.loads(text)
+    per_trial = told if told and all(isinstance(part, list) for part in told) else [told]
+    return tuple(tuple(_from_fields(**part) for part in parts) for parts in per_trial)
+
+
+def _from_fields(type: str, **fields: Any) -> Drive:
+    return ALL[_checks.check_known(type, ALL, what="stimulus", where="a result")](**fields)

@@ -144,7 +144,9 @@ class Circuit:
         """Return the names of the state variables, in the order of `state`."""
         return tuple(v.name for v in cls.state)
 
-    def modulate(self, maps: xr.Dataset, areas: Sequence[str], p: Mapping[str, Floats]) -> dict[str, Floats]:
+    def modulate(
+        self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Floats], p: Mapping[str, Floats]
+    ) -> dict[str, Floats]:
         """Return the parameters of the equation that differ between areas, each of shape (area,) or (trial, area).
 
         Parameters
@@ -153,6 +155,8 @@ class Circuit:
             The gradients over `area`: all areas that they have, in their own order.
         areas
             The areas of the connectome, the order of the result.
+        weights
+            What `weights(connectome)` gave.
         p
             This circuit's numeric parameters, each of shape (), (trial, 1) or (area,), ready to broadcast.
         """

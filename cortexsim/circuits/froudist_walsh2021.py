@@ -315,7 +315,9 @@ class FroudistWalsh2021(Circuit):
         if not isinstance(self.FEF_exception, bool):
             raise TypeError(f"Option `FEF_exception` must be True or False, but is {self.FEF_exception!r}.")
 
-    def modulate(self, maps: xr.Dataset, areas: Sequence[str], p: Mapping[str, Floats]) -> dict[str, Floats]:
+    def modulate(
+        self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Floats], p: Mapping[str, Floats]
+    ) -> dict[str, Floats]:
         """Return e, m, the four dopamine-graded conductances, and the split of long-range input, per area."""
         spines = rescale(maps.spine_count).sel(area=list(areas)).to_numpy()
         d = rescale(maps.d1).sel(area=list(areas)).to_numpy()

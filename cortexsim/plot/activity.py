@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ import xarray as xr
 
 from cortexsim._checks import check_known, check_positive, check_same_condition
 from cortexsim.plot.style import BLUE, GREY, SEQUENTIAL, SMALL, VERMILION, axes_for, figure_of, label, styled
-from cortexsim.stimulus import Stimulus
+from cortexsim.stimulus import Stimulus, read_json
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -228,19 +228,13 @@ def _time_label(panel: xr.DataArray) -> str:
 def _bars(rates: xr.DataArray | xr.Dataset, stimulus: Stimulus | str | None) -> list[_Bar]:
     if stimulus is None:
         stimulus = rates.attrs.get("stimulus", "[]")
-    told = json.loads(stimulus.to_json() if isinstance(stimulus, Stimulus) else stimulus)
+    parts = stimulus.parts if isinstance(stimulus, Stimulus) else itertools.chain(*read_json(stimulus))
     last = float(rates.time[-1])
     together: dict[tuple[float, float, str, str], dict[str, None]] = {}
-    for one in (one for part in told for one in (part if isinstance(part, list) else [part])):
-        onset = float(one["onset"])
-        key = (
-            onset,
-            min(onset + float(one.get("duration", np.inf)), last),
-            str(one["input"]),
-            str(one.get("name", "")),
-        )
+    for part in parts:
+        onset, end = part.window
         if onset < last:
-            together.setdefault(key, {})[str(one["area"])] = None
+            together.setdefault((onset, min(end, last), part.input, part.name), {})[part.area] = None
     return [_Bar(*key, tuple(areas)) for key, areas in sorted(together.items())]
 
 

@@ -14,6 +14,7 @@ import xarray as xr
 
 from cortexsim._checks import check_known, check_not_negative, check_same_condition
 from cortexsim.results import check_writable, replacing
+from cortexsim.stimulus import read_json
 
 DEFAULT_WINDOW_MS = 500.0
 
@@ -346,12 +347,7 @@ def _stimuli(result: xr.Dataset) -> list[tuple[float, float]]:
             "The result must say in attrs['stimulus'] what stimuli it had, but does not; "
             "pass a result of `simulate`, or set it to a JSON list ('[]' if there was none)."
         )
-    intervals = []
-    for part in json.loads(result.attrs["stimulus"]):
-        for one in part if isinstance(part, list) else [part]:  # a list per trial, or one for all
-            onset = float(one["onset"])
-            intervals.append((onset, onset + float(one.get("duration", math.inf))))
-    return intervals
+    return [part.window for parts in read_json(result.attrs["stimulus"]) for part in parts]
 
 
 def _mean_in(rates: xr.DataArray, name: str, window: tuple[float, float]) -> xr.DataArray:
