@@ -19,6 +19,7 @@ def test_there_are_examples_and_notebooks() -> None:
     assert NOTEBOOKS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_example_runs_and_cites_its_source(example: Path, tmp_path: Path) -> None:
     assert "doi" in example.read_text(encoding="utf-8").split('"""')[1]
