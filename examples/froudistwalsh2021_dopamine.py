@@ -34,7 +34,7 @@ def main(out: Path = Path()) -> None:
     cue, distracted = cx.working_memory(), cx.working_memory(distractor=("V1", "E2_dendrite", 100.0))
     quiet = sweep(cue, LEVELS, noise=False)
     contest = sweep(distracted, LEVELS, noise=False)
-    noisy = sweep(cue, np.repeat(LEVELS[::2], NOISY_TRIALS), seed=0)
+    noisy = sweep(cue, np.repeat(LEVELS[::3], NOISY_TRIALS), seed=0)
 
     table = xr.Dataset(
         {
