@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from cortexsim import _checks
 from cortexsim.circuits.circuit import AreaValues, Circuit
 from cortexsim.connectome import Connectome
 
@@ -28,6 +29,8 @@ class Model:
     gradients
         Dataset over `area` with the maps that the circuit needs (`circuit.maps`); joined to the connectome by label,
         so it may hold more areas, in any order.
+    conduction_speed
+        In m/s (mm/ms): long-range input is delayed by distance / speed. None: no delays.
 
     Raises
     ------
@@ -47,6 +50,7 @@ class Model:
     connectome: Connectome
     circuit: Circuit
     gradients: xr.Dataset | None = None
+    conduction_speed: float | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.connectome, Connectome):
@@ -58,6 +62,9 @@ class Model:
             raise TypeError(
                 f"Argument `gradients` must be an xarray.Dataset over `area`, but is {type(self.gradients).__name__}."
             )
+        if self.conduction_speed is not None:
+            speed = _checks.check_positive("conduction_speed", self.conduction_speed, "m/s")
+            object.__setattr__(self, "conduction_speed", speed)
         self._check_maps()
 
     def __eq__(self, other: object) -> bool:
@@ -69,7 +76,12 @@ class Model:
             if self.gradients is not None and other.gradients is not None
             else self.gradients is other.gradients
         )
-        return self.connectome == other.connectome and self.circuit == other.circuit and same_maps
+        return (
+            self.connectome == other.connectome
+            and self.circuit == other.circuit
+            and self.conduction_speed == other.conduction_speed
+            and same_maps
+        )
 
     def __hash__(self) -> int:
         """Hash of connectome and circuit; the maps count for equality alone."""
@@ -121,6 +133,26 @@ class Model:
     def weights(self) -> dict[str, Floats]:
         """Return the long-range weight matrices (target, source) of the circuit's pathways."""
         return self.circuit.weights(self.connectome)
+
+    def delays(self, dt: float) -> NDArray[np.int64] | None:
+        """Return the delay of each connection in steps of `dt` (ms), rounded to the nearest; None without a speed.
+
+        Raises
+        ------
+        ValueError
+            If a connection has no known distance.
+        """
+        if self.conduction_speed is None:
+            return None
+        if self.connectome.distance is None:
+            raise ValueError("Delays need distances, but the connectome has none; take conduction_speed=None.")
+        distance = self.connectome.distance.to_numpy()
+        unknown = (self.connectome.fln.to_numpy() > 0) & ~np.isfinite(distance)
+        if unknown.any():
+            target, source = (self.areas[k] for k in np.argwhere(unknown)[0])
+            raise ValueError(f"Delays need the distance of each connection, but {target} <- {source} has none.")
+        steps: NDArray[np.int64] = np.rint(np.nan_to_num(distance) / (self.conduction_speed * dt)).astype(np.int64)
+        return steps
 
     def area_maps(self) -> xr.Dataset:
         """Return the gradients of the model's areas, in their order."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cortexsim import _checks
 from cortexsim.model import Model
-from cortexsim.stimulus import Stimulus
+from cortexsim.stimulus import Schedule, Stimulus
 
 NO_NOISE, KEYED, GIVEN = 0, 1, 2
 
@@ -36,6 +36,7 @@ class Plan:
     dtype: np.dtype[Any]
     first_step: int
     start: NDArray[Any] | None
+    history: NDArray[Any] | None
     threads: int
 
     @property
@@ -57,7 +58,7 @@ class Plan:
 def check(
     model: Model,
     stimulus: Any,
-    duration: float,
+    duration: float | None,
     dt: float,
     trials: Any,
     seed: int,
@@ -76,7 +77,7 @@ def check(
         )
     circuit = model.circuit
     dt = _checks.check_positive("dt", dt, "ms")
-    duration = _checks.check_positive("duration", duration, "ms")
+    duration = _checks.check_positive("duration", _duration(duration, stimulus), "ms")
     every = _checks.check_positive("every", every, "ms")
     steps = _checks.whole_steps("duration", duration, dt)
     _checks.whole_steps("every", every, dt)
@@ -89,7 +90,7 @@ def check(
         _checks.check_known(name, circuit.state_names(), what="variable", where="`record`")
     _checks.check_unique(recorded, what="variable", where="`record`")
     stimuli = _stimuli(stimulus, len(which))
-    first_step, start = _start(state, model, len(which), dt)
+    first_step, start, history = _start(state, model, len(which), dt)
     noise_kind, given = _noise(noise, model, len(which), steps)
     return Plan(
         model=model,
@@ -106,8 +107,17 @@ def check(
         dtype=np.dtype(kind),
         first_step=first_step,
         start=start,
+        history=history,
         threads=_processors() if threads is None else _checks.check_count("threads", threads),
     )
+
+
+def _duration(duration: float | None, stimulus: Any) -> float:
+    if duration is not None:
+        return duration
+    if isinstance(stimulus, Schedule):
+        return stimulus.duration
+    raise TypeError("Argument `duration` must be given in ms, unless the stimulus is a Schedule, which has one.")
 
 
 def _trials(trials: Any) -> tuple[int, ...]:
@@ -201,11 +211,11 @@ def _joined_noise(noise: xr.DataArray, model: Model) -> xr.DataArray:
     return noise.transpose(*dims)
 
 
-def _start(state: Any, model: Model, n_trials: int, dt: float) -> tuple[int, NDArray[Any] | None]:
-    """Return the step to start at, and the state (trial, state, area) there."""
+def _start(state: Any, model: Model, n_trials: int, dt: float) -> tuple[int, NDArray[Any] | None, NDArray[Any] | None]:
+    """Return the step to start at, the state (trial, state, area) there, and the past that delays need."""
     if state is None:
-        return 0, None
-    step = 0
+        return 0, None, None
+    step, history = 0, None
     if isinstance(state, xr.Dataset):
         missing = {"final_state", "last_step", "dt_ms"} - {*state, *state.attrs}
         if missing:
@@ -218,6 +228,13 @@ def _start(state: Any, model: Model, n_trials: int, dt: float) -> tuple[int, NDA
                 f"pass state=result.final_state to start afresh from it."
             )
         step = int(state.attrs["last_step"])
+        if model.conduction_speed is not None:
+            if state.attrs.get("conduction_speed_m_per_s") != model.conduction_speed:
+                raise ValueError(
+                    "A delayed run continues one of the same conduction speed, which holds its past; "
+                    "pass state=result.final_state to start afresh from it."
+                )
+            history = state["final_history"].sel(area=list(model.areas)).to_numpy()
         state = state["final_state"]
     if not isinstance(state, xr.DataArray) or not {"state", "area"} <= set(state.indexes):
         raise TypeError(
@@ -246,7 +263,9 @@ def _start(state: Any, model: Model, n_trials: int, dt: float) -> tuple[int, NDA
     )
     if not np.isfinite(values).all():
         raise ValueError("Argument `state` must be finite, but holds NaN or infinite values.")
-    return step, np.broadcast_to(values, (n_trials, *values.shape[1:]))
+    if history is not None:
+        history = np.broadcast_to(history, (n_trials, *history.shape[1:]))
+    return step, np.broadcast_to(values, (n_trials, *values.shape[1:])), history
 
 
 def _processors() -> int:

@@ -45,7 +45,7 @@ def simulate(
     model: Model,
     stimulus: Stimulus | Sequence[Stimulus | None] | None = None,
     *,
-    duration: float,
+    duration: float | None = None,
     dt: float = 0.5,
     trials: int | Sequence[int] = 1,
     seed: int = 0,
@@ -68,7 +68,7 @@ def simulate(
     stimulus : Stimulus, sequence of Stimulus, or None
         One for all trials, or one (or None) per trial.
     duration : float
-        In ms; a whole multiple of `dt`.
+        In ms; a whole multiple of `dt`. May be left out where the stimulus is a Schedule, which has one.
     dt : float
         Euler step in ms.
     trials : int or sequence of int
@@ -122,7 +122,7 @@ def simulate(
     """
     run = plan.check(model, stimulus, duration, dt, trials, seed, noise, every, record, dtype, state, threads)
     need, free = (
-        memory_estimate(model, duration=duration, trials=len(run.trials), every=every, record=record, dtype=dtype),
+        memory_estimate(model, duration=run.duration, trials=len(run.trials), every=every, record=record, dtype=dtype),
         _free_memory(),
     )
     if need > free:
@@ -131,8 +131,7 @@ def simulate(
             f"GiB that are free; "
             f"record fewer variables, raise `every` = {every:g} ms, or run fewer trials at a time."
         )
-    records, final = _run(run, progress)
-    return _label(run, records, final)
+    return _label(run, *_run(run, progress))
 
 
 def memory_estimate(
@@ -163,13 +162,15 @@ def memory_estimate(
     )
 
 
-def _run(run: Plan, progress: bool | None) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Run in chunks; return the record (variable, trial, time, area) and the last state (trial, state, area)."""
+def _run(run: Plan, progress: bool | None) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Run in chunks; return the record (variable, trial, time, area), the last state and the past that delays need."""
     from tqdm import tqdm
 
     from cortexsim.kernel.lanes import Lanes
 
-    lanes = Lanes(run.model, run.trials, run.channels, run.record, run.dtype, run.start)
+    lanes = Lanes(
+        run.model, run.trials, run.channels, run.record, run.dtype, run.dt, run.first_step, run.start, run.history
+    )
     record = np.empty((len(run.record), len(run.trials), run.samples, len(run.model.areas)), dtype=run.dtype)
     chunk = int(np.clip(_CHUNK_WORK // lanes.count, 1, _CHUNK_STEPS))
     workers = min(run.threads, lanes.tiles)
@@ -190,7 +191,7 @@ def _run(run: Plan, progress: bool | None) -> tuple[NDArray[Any], NDArray[Any]]:
                 _report_divergence(run, lanes, done, n, record)
             bar.set_description(None, refresh=False)
             bar.update(n * run.dt)
-    return record, lanes.state()
+    return record, lanes.state(), lanes.history(run.first_step + run.steps)
 
 
 def _advance(
@@ -235,7 +236,7 @@ def _report_divergence(run: Plan, lanes: Any, done: int, n: int, record: NDArray
                 )
 
 
-def _label(run: Plan, records: NDArray[Any], final: NDArray[Any]) -> xr.Dataset:
+def _label(run: Plan, records: NDArray[Any], final: NDArray[Any], history: NDArray[Any]) -> xr.Dataset:
     """Return the Dataset: names, units, coordinates and provenance."""
     model, circuit = run.model, run.model.circuit
     by_name = {v.name: v for v in circuit.state}
@@ -269,6 +270,10 @@ def _label(run: Plan, records: NDArray[Any], final: NDArray[Any]) -> xr.Dataset:
         for k, name in enumerate(run.record)
     }
     data["final_state"] = xr.Variable(("trial", "state", "area"), final, {"long_name": "state after the last step"})
+    speed = {} if model.conduction_speed is None else {"conduction_speed_m_per_s": model.conduction_speed}
+    if speed:
+        past = {"long_name": "sources before the last step, newest first"}
+        data["final_history"] = xr.Variable(("trial", "lag", "source", "area"), history, past)
     shared = len(run.stimuli) == 1
     described = [json.loads(s.to_json()) if s is not None else [] for s in run.stimuli]
     return xr.Dataset(
@@ -282,6 +287,7 @@ def _label(run: Plan, records: NDArray[Any], final: NDArray[Any]) -> xr.Dataset:
             "stimulus": json.dumps(described[0] if shared else described),
             "connectome": json.dumps({"name": model.connectome.name, "digest": model.connectome.digest}),
             "gradients_digest": _maps_digest(maps),
+            **speed,
             "dt_ms": run.dt,
             "duration_ms": run.duration,
             "every_ms": run.every,

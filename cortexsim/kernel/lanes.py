@@ -3,11 +3,16 @@
 # mypy: ignore-errors
 from __future__ import annotations
 
+import functools
 import hashlib
 
 import numpy as np
 
 from cortexsim.kernel import build, source
+
+# Share of connections below which a list beats a table: without lanes over trials it loses the SIMD.
+_SPARSE_BY_AREA, _SPARSE_BY_TRIAL = 0.06, 0.4
+_CACHE = 2**17  # bytes of weights that stay close to the processor
 
 
 class Lanes:
@@ -25,21 +30,29 @@ class Lanes:
         State variables to record.
     dtype
         float64 or float32.
+    dt
+        Euler step, in ms.
+    first_step
+        Number of the first step; more than 0 where an earlier run is continued.
     start
         State (trial, state, area) to start from; None: the circuit's initial values.
+    history
+        Past of the sources (trial, lag, source, area), the newest first; None: they have always been as at the start.
     """
 
-    def __init__(self, model, trials, channels, record, dtype, start):
+    def __init__(self, model, trials, channels, record, dtype, dt, first_step=0, start=None, history=None):
         circuit, areas = model.circuit, model.areas
-        by_trial, by_area = model.parameters(len(trials))
-        self._advance, self.layout = build.advance(type(circuit), tuple(sorted(by_area)), str(dtype))
+        per_trial, per_area = model.parameters(len(trials))
+        self._advance, self.layout = build.advance(type(circuit), tuple(sorted(per_area)), str(dtype))
         self.dtype = dtype
         self.width = source.width(dtype)
         self.n_areas, self.n_trials = len(areas), len(trials)
         area_blocks = -(-self.n_areas // self.width)
         trial_tiles = -(-self.n_trials // self.width)
-        # Lanes are areas of one trial, unless trials fill them better.
-        self.by_trial = self.n_areas * trial_tiles < self.n_trials * area_blocks
+        # Lanes are areas of one trial, unless trials fill them better, or as well and share large weights.
+        by_trial, by_area = self.n_areas * trial_tiles, self.n_trials * area_blocks
+        large = len(self.layout.matrices) * self.n_areas**2 * self.dtype.itemsize > _CACHE
+        self.by_trial = by_trial < by_area or (by_trial == by_area and large)
         self.tiles = trial_tiles if self.by_trial else self.n_trials
         self.blocks = self.n_areas if self.by_trial else area_blocks
         self.count = self.tiles * self.blocks * self.width
@@ -59,9 +72,10 @@ class Lanes:
             initial = np.array([v.initial for v in circuit.state])
             start = np.broadcast_to(initial[:, np.newaxis], (self.n_trials, len(initial), self.n_areas))
         self._fill("state", [start[:, k] for k in range(len(circuit.state))])
-        self._fill("area_parameters", [by_area[name] for name in self.layout.area_parameters])
-        self._tables = self._tile_parameters(by_trial)
-        self._weights = self._long_range(model.weights())
+        self._fill("area_parameters", [per_area[name] for name in self.layout.area_parameters])
+        self._tables = self._tile_parameters(per_trial)
+        self._connect(model.weights(), model.delays(dt))
+        self._remember(first_step, history)
         self._keys = self._noise_keys(np.asarray(trials, dtype=np.uint32), areas)
         index, inputs = {a: k for k, a in enumerate(areas)}, {v.name: v for v in circuit.inputs}
         self._driven = np.array(
@@ -82,17 +96,53 @@ class Lanes:
             tables[:, k, :] = by_trial[name][self._trial[:, 0, :]]
         return tables
 
-    def _long_range(self, weights):
-        """Lay each matrix out as the product reads it: by target and source, or by block of targets, source, lane."""
-        names = dict.fromkeys(p.weights for p in self.layout.circuit.pathways)
-        if self.by_trial:
-            laid = [weights[name] for name in names]
+    def _connect(self, weights, delays):
+        """Lay the long-range weights out as a table, or as a list where they are sparse or delayed."""
+        matrices = [weights[name] for name in self.layout.matrices]
+        self._starts, self._senders, self._delays = (np.zeros(k, np.int64) for k in (self.n_areas + 1, 0, 0))
+        self._slots = 1
+        listed = delays is not None
+        if matrices:
+            present = functools.reduce(np.logical_or, [m != 0 for m in matrices])
+            few = _SPARSE_BY_TRIAL if self.by_trial else _SPARSE_BY_AREA
+            listed = listed or present.sum() < few * self.n_areas**2
+        self._listed = listed and bool(matrices)
+        if self._listed:
+            target, self._senders = np.nonzero(present)
+            self._starts = np.searchsorted(target, np.arange(self.n_areas + 1))
+            laid = [m[target, self._senders] for m in matrices]
+            steps = np.zeros(present.shape, np.int64) if delays is None else delays
+            self._delays = steps[target, self._senders]
+            self._slots = int(self._delays.max(initial=0)) + 1
+        elif self.by_trial:
+            laid = matrices
         else:
-            padded = np.zeros((len(names), self.blocks * self.width, self.n_areas))
-            for k, name in enumerate(names):
-                padded[k, : self.n_areas] = weights[name]
+            padded = np.zeros((len(matrices), self.blocks * self.width, self.n_areas))
+            padded[:, : self.n_areas] = matrices or np.zeros((0, self.n_areas, self.n_areas))
             laid = [m.reshape(self.blocks, self.width, self.n_areas).swapaxes(1, 2) for m in padded]
-        return np.concatenate([np.ravel(m) for m in laid] or [np.zeros(1)]).astype(self.dtype)
+        self._weights = np.concatenate([np.ravel(m) for m in laid] or [np.zeros(1)]).astype(self.dtype)
+
+    def _remember(self, first_step, history):
+        """Fill the ring of past sources: with `history`, or with the state at the start."""
+        fields = [self.layout.field("state", name) for name in self.layout.sources] or [0]
+        now = np.moveaxis(self._buffer[:, : self.blocks, fields, :], 2, 1).reshape(self.tiles, len(fields), -1)
+        self._history = np.repeat(now[:, np.newaxis], self._slots if self._listed else 1, axis=1)
+        trial, area = self._trial[:, : self.blocks], self._area[:, : self.blocks]
+        if history is not None:
+            for lag in range(1, self._slots):
+                past = history[:, lag - 1].swapaxes(0, 1)[:, trial, area]
+                self._history[:, (first_step - lag) % self._slots] = past.swapaxes(0, 1).reshape(now.shape)
+
+    def history(self, step):
+        """Return the past of the sources (trial, lag, source, area) before `step`, the newest first."""
+        real = ~self._padding[:, : self.blocks]
+        out = np.empty((self.n_trials, self._slots - 1, len(self.layout.sources), self.n_areas), self.dtype)
+        trial, area = self._trial[:, : self.blocks][real], self._area[:, : self.blocks][real]
+        for lag in range(1, self._slots):
+            past = self._history[:, (step - lag) % self._slots]
+            lanes = past.reshape(self.tiles, -1, self.blocks, self.width).transpose(0, 2, 3, 1)
+            out[trial, lag - 1, :, area] = lanes[real]
+        return out
 
     def _noise_keys(self, trials, areas):
         digests = [int.from_bytes(hashlib.blake2b(a.encode(), digest_size=6).digest(), "little") for a in areas]
@@ -117,6 +167,7 @@ class Lanes:
             self._buffer.ravel(), self._tables.ravel(), self._weights, gathered, self._keys.ravel(),
             np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32), self.dtype.type(dt),
             self.by_trial, self.n_trials, self.n_areas, self.blocks, self._draws,
+            self._listed, self._starts, self._senders, self._delays, self._history.ravel(), self._slots,
             first_tile, last_tile, first_step, n_done, n_steps,
             noise_kind, given, self._driven, drive, every, self._recorded, record,
         )  # fmt: skip
@@ -146,9 +197,9 @@ class Lanes:
         return out
 
     def copy(self):
-        """Return a copy of the state, for `restore`."""
-        return self._states().copy()
+        """Return a copy of the state and its past, for `restore`."""
+        return self._states().copy(), self._history.copy()
 
     def restore(self, copy) -> None:
-        """Go back to a copy of the state."""
-        self._states()[...] = copy
+        """Go back to a copy of the state and its past."""
+        self._states()[...], self._history[...] = copy

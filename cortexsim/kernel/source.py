@@ -103,6 +103,7 @@ _ADVANCE = """
 def advance(
     buf, tile_parameters, weights, gathered, keys, seed_low, seed_high, dt,
     by_trial, n_trials, n_areas, n_blocks, n_draws,
+    listed, starts, senders, delays, history, n_slots,
     first_tile, last_tile, first_step, n_done, n_steps,
     noise_kind, given, driven, drive, every, fields, record,
 ):
@@ -126,7 +127,14 @@ def advance(
                 write_given(
                     buf, tile_base, tile, WIDTH, STRIDE, by_trial, n_trials, n_areas, {first_noise}, given, n
                 )
-            couple(buf, tile_base, weights, gathered, n_blocks, n_areas, by_trial)
+            if listed:
+                head = (first_step + n_done + n) % n_slots
+                couple_listed(
+                    buf, tile_base, weights, starts, senders, delays, history, tile * n_slots, n_slots, head,
+                    n_blocks, n_areas, by_trial,
+                )
+            else:
+                couple(buf, tile_base, weights, gathered, n_blocks, n_areas, by_trial)
             for block in range(n_blocks):
                 base = tile_base + block * STRIDE
                 x = X({load_state})
@@ -172,7 +180,7 @@ def source_text(layout: Layout, dtype: str) -> str:
         store_state=indent("\n".join(stores), " " * 16),
         **{f"load_{group}": ", ".join(load_group(group)) for group in ("state", "longrange", "inputs", "noise")},
     )
-    return head + _couple_text(layout, n) + _draw_text(layout, dtype) + body
+    return head + _couple_text(layout, n) + _listed_text(layout, n) + _draw_text(layout, dtype) + body
 
 
 def _couple_text(layout, n):
@@ -225,6 +233,58 @@ def _product_lines(layout, n, by_trial, n_targets):
             at = f"tile_base + (block + {t}) * STRIDE + {layout.field('longrange', p.name) * n}"
             lines.append(f"store(buf, {at}, sum{t}_{k})")
     return lines
+
+
+def _listed_text(layout, n):
+    """Return `couple_listed`: the same sum over a list of connections, each with a delay, from a ring of past sources.
+
+    The ring holds, per tile, `n_slots` times all sources; slot `head` is that of this step. Without delays it has one.
+    """
+    out = [
+        "",
+        "",
+        "@inline",
+        "def couple_listed(",
+        "    buf, tile_base, weights, starts, senders, delays, history, first_slot, n_slots, head,",
+        "    n_blocks, n_areas, by_trial,",
+        "):",
+    ]
+    if not layout.longrange:
+        return "\n".join([*out, "    pass\n"])
+    out += [
+        "    n_sources = n_blocks * WIDTH",
+        f"    slot_size = {len(layout.sources)} * n_sources",
+        "    n_listed = senders.size",
+        "    for block in range(n_blocks):",
+        "        base = tile_base + block * STRIDE",
+        "        at = (first_slot + head) * slot_size + block * WIDTH",
+    ]
+    for q, source in enumerate(layout.sources):
+        value = f"load(buf, base + {layout.field('state', source) * n}, WIDTH)"
+        out.append(f"        store(history, at + {q} * n_sources, {value})")
+    pathways = layout.circuit.pathways
+    for by_trial in (True, False):
+        lanes = "WIDTH" if by_trial else "1"
+        out += ["    if by_trial:" if by_trial else "    else:", "        for target in range(n_areas):"]
+        out += [f"            sum{k} = spread(ZERO, {lanes})" for k in range(len(pathways))]
+        out += [
+            "            for k in range(starts[target], starts[target + 1]):",
+            "                slot = head - delays[k]",
+            "                slot += n_slots if slot < 0 else 0",
+            f"                at = (first_slot + slot) * slot_size + senders[k] * {lanes}",
+        ]
+        for q in range(len(layout.sources)):
+            out.append(f"                source{q} = load(history, at + {q} * n_sources, {lanes})")
+        for m in range(len(layout.matrices)):
+            out.append(f"                weight{m} = broadcast(weights, {m} * n_listed + k, {lanes})")
+        for k, p in enumerate(pathways):
+            weight, source = layout.matrices.index(p.weights), layout.sources.index(p.source)
+            out.append(f"                sum{k} = multiply_add(weight{weight}, source{source}, sum{k})")
+        place = "target * STRIDE" if by_trial else "target // WIDTH * STRIDE + target % WIDTH"
+        out.append(f"            base = tile_base + {place}")
+        for k, p in enumerate(pathways):
+            out.append(f"            store(buf, base + {layout.field('longrange', p.name) * n}, sum{k})")
+    return "\n".join(out) + "\n"
 
 
 def _draw_text(layout, dtype):
