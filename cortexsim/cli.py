@@ -194,6 +194,7 @@ def _run(plan: Mapping[str, Any], where: object, progress: bool | None) -> xr.Da
     """Check the whole plan, run it and say how long that took; `where` names the plan in messages."""
     from cortexsim import circuits, gradients, stimulus
     from cortexsim.model import Model
+    from cortexsim.plan import check
     from cortexsim.simulate import SimulationDiverged, simulate
 
     connectome = _call(_connectome, _table(plan, "connectome", where), f"[connectome] of {where}")
@@ -211,9 +212,14 @@ def _run(plan: Mapping[str, Any], where: object, progress: bool | None) -> xr.Da
         "progress": progress,
         "state": None,
     }
+    here = f"[simulate] of {where}"
+    arguments = _arguments(simulate, _table(plan, "simulate", where), here, given)
+    with _input_errors(here):  # not around the run: what it raises of this kind is a fault of the program
+        checked = check(**{name: value for name, value in arguments.items() if name != "progress"})
+        checked.model.parameters(len(checked.trials))
     started = time.perf_counter()
     try:
-        result: xr.Dataset = _call(simulate, _table(plan, "simulate", where), f"[simulate] of {where}", **given)
+        result: xr.Dataset = simulate(**arguments)
     except (SimulationDiverged, MemoryError) as error:
         raise _RunFailed(str(error)) from error
     seconds = time.perf_counter() - started
@@ -305,18 +311,28 @@ def _choose(known: Mapping[str, Callable[..., Any]], key: str, table: Mapping[st
     return _call(known[name], options, where)
 
 
-def _call(function: Callable[..., Any], table: Mapping[str, Any], where: str, **given: Any) -> Any:
-    """Call `function` with what is `given` and the entries of the table, which must name other arguments of it."""
-    parameters = inspect.signature(function).parameters
+def _call(function: Callable[..., Any], table: Mapping[str, Any], where: str) -> Any:
+    """Call `function` with the entries of the table."""
+    arguments = _arguments(function, table, where, {})
+    with _input_errors(where):
+        return function(**arguments)
+
+
+def _arguments(
+    function: Callable[..., Any], table: Mapping[str, Any], where: str, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return all arguments of `function`: those `given`, those of the table, which must be others, and defaults."""
+    arguments = dict(given)
+    parameters = {n: p for n, p in inspect.signature(function).parameters.items() if n not in given}
     for key, value in table.items():
         with _input_errors():
-            check_known(key, [name for name in parameters if name not in given], what="key", where=where)
+            check_known(key, parameters, what="key", where=where)
         _check_kind(key, value, where)
     for name, parameter in parameters.items():
-        if parameter.default is parameter.empty and name not in table and name not in given:
+        if name not in table and parameter.default is parameter.empty:
             raise _InputError(f"Key `{name}` is missing in {where}.")
-    with _input_errors(where):
-        return function(**given, **table)
+        arguments[name] = table.get(name, parameter.default)
+    return arguments
 
 
 def _check_kind(key: str, value: object, where: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import os
@@ -145,6 +146,11 @@ def test_a_comparison_that_cannot_be_made_leaves_the_result_and_says_so(run: Run
     ("old", "new", "message"),
     [
         ("[circuit]", "[circit]", "Unknown section 'circit' in trial.toml; did you mean 'circuit'?"),
+        (
+            "dopamine = 1.5",
+            "dopamine = [1, 2, 3]",
+            "of trial.toml: The circuit has parameters with 3 values",
+        ),
         ("dopamine", "dopamin", "Unknown key 'dopamin' in [circuit] of trial.toml; did you mean 'dopamine'?"),
         (
             '"FroudistWalsh2021"',
@@ -160,7 +166,7 @@ def test_a_comparison_that_cannot_be_made_leaves_the_result_and_says_so(run: Run
         ("E1_dendrite", "E1_dendrit", "Unknown input 'E1_dendrit' in [[stimulus]] 1 of trial.toml; did you mean"),
         ("[[stimulus]]", "[stimulus]", "Section 'stimulus' of trial.toml must be written as [[stimulus]]"),
         ("[simulate]", "[[simulate]]", "Section [simulate] of trial.toml must be a table, but is ["),
-        ("duration = 1200", "", "Key `duration` is missing in [simulate] of trial.toml."),
+        ("duration = 1200", "", "[simulate] of trial.toml: Argument `duration` must be given"),
         ("seed = 3", "sed = 3", "Unknown key 'sed' in [simulate] of trial.toml; did you mean 'seed'?"),
         ("seed = 3", "progress = true", "Unknown key 'progress' in [simulate] of trial.toml"),
         ("seed = 3", "every = 0.7", "[simulate] of trial.toml: Argument `every` must be a whole multiple of dt"),
@@ -280,6 +286,16 @@ def test_a_full_disk_leaves_with_1_and_nothing_behind(run: Run, monkeypatch: pyt
     assert code == 1
     assert "No space left on device" in err
     assert os.listdir() == ["trial.toml"]
+
+
+def test_a_fault_of_the_program_is_not_taken_for_wrong_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    @functools.wraps(cx.simulate)
+    def faulty(*args: Any, **options: Any) -> xr.Dataset:
+        raise ValueError("operands could not be broadcast together")
+
+    monkeypatch.setattr(sys.modules["cortexsim.simulate"], "simulate", faulty)
+    with pytest.raises(ValueError, match="operands"):
+        run("simulate", "trial.toml", toml=TRIAL)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import cortexsim as cx
 from cortexsim import results
 
 AREAS = np.array(["V1", "9/46d", "LIP"])
@@ -72,6 +73,17 @@ def test_round_trip_is_identical_to_the_last_bit(tmp_path: Path, dtype: str) -> 
         assert loaded[name].values.tobytes() == variable.values.tobytes(), name
         assert loaded[name].attrs == variable.attrs, name
     assert {k: type(v) for k, v in loaded.attrs.items()} == {k: type(v) for k, v in result.attrs.items()}
+
+
+def test_a_simulated_result_comes_back_identical_and_can_be_continued(tmp_path: Path) -> None:
+    circuit = cx.circuits.FroudistWalsh2021(dopamine=[0.5, 1.5])
+    model = cx.Model(cx.load_connectome(), circuit, cx.gradients.macaque40())
+    result = cx.simulate(model, duration=50, trials=2, dtype="float32")
+    results.save(result, tmp_path / "result.nc")
+    loaded = results.load(tmp_path / "result.nc")
+    xr.testing.assert_identical(loaded, result)
+    continued, whole = (cx.simulate(model, duration=50, trials=2, dtype="float32", state=r) for r in (loaded, result))
+    xr.testing.assert_identical(continued, whole)
 
 
 def test_a_loaded_result_saves_and_loads_again_unchanged(tmp_path: Path) -> None:
