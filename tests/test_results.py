@@ -78,11 +78,11 @@ def test_round_trip_is_identical_to_the_last_bit(tmp_path: Path, dtype: str) -> 
 def test_a_simulated_result_comes_back_identical_and_can_be_continued(tmp_path: Path) -> None:
     circuit = cx.circuits.FroudistWalsh2021(dopamine=[0.5, 1.5])
     model = cx.Model(cx.load_connectome(), circuit, cx.gradients.macaque40())
-    result = cx.simulate(model, duration=50, trials=2, dtype="float32")
+    result = cx.simulate(model, duration=50, trials=2)
     results.save(result, tmp_path / "result.nc")
     loaded = results.load(tmp_path / "result.nc")
     xr.testing.assert_identical(loaded, result)
-    continued, whole = (cx.simulate(model, duration=50, trials=2, dtype="float32", state=r) for r in (loaded, result))
+    continued, whole = (cx.simulate(model, duration=50, trials=2, state=r) for r in (loaded, result))
     xr.testing.assert_identical(continued, whole)
 
 
