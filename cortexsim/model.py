@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,6 +133,10 @@ class Model:
 
     def weights(self) -> dict[str, Floats]:
         """Return the long-range weight matrices (target, source) of the circuit's pathways."""
+        return self._weights
+
+    @functools.cached_property
+    def _weights(self) -> dict[str, Floats]:
         return self.circuit.weights(self.connectome)
 
     def delays(self, dt: float) -> NDArray[np.int64] | None:
@@ -154,8 +159,9 @@ class Model:
         steps: NDArray[np.int64] = np.rint(np.nan_to_num(distance) / (self.conduction_speed * dt)).astype(np.int64)
         return steps
 
+    @functools.cached_property
     def area_maps(self) -> xr.Dataset:
-        """Return the gradients of the model's areas, in their order."""
+        """The gradients of the model's areas, in their order."""
         if self.gradients is None:
             return xr.Dataset(coords={"area": list(self.areas)})
         return self.gradients.sel(area=list(self.areas))

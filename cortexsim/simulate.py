@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from typing import Any
@@ -182,10 +183,11 @@ def _run(run: Plan, progress: bool | None) -> tuple[NDArray[Any], NDArray[Any], 
         disable=None if progress is None else not progress,
     )
     with bar, ThreadPoolExecutor(workers) as pool:
+        over = pool.map if workers > 1 else map
         for done in range(0, run.steps, chunk):
             n = min(chunk, run.steps - done)
             before = lanes.copy()
-            _advance(run, lanes, pool, workers, done, n, record)
+            _advance(run, lanes, over, workers, done, n, record)
             if not lanes.finite():
                 lanes.restore(before)
                 _report_divergence(run, lanes, done, n, record)
@@ -195,45 +197,31 @@ def _run(run: Plan, progress: bool | None) -> tuple[NDArray[Any], NDArray[Any], 
 
 
 def _advance(
-    run: Plan, lanes: Any, pool: ThreadPoolExecutor, workers: int, done: int, n: int, record: NDArray[Any]
+    run: Plan, lanes: Any, over: Callable[..., Any], parts: int, done: int, n: int, record: NDArray[Any]
 ) -> None:
+    """Make `n` steps of all trials, in `parts` that `over` (map, or that of a pool of threads) runs."""
     times = (run.first_step + done + np.arange(n, dtype=np.float64)) * run.dt
     drive = sample(run.stimuli, run.channels, times) * lanes.scale
     given = run.given[:, done : done + n]
-    borders = [lanes.tiles * k // workers for k in range(workers + 1)]
-    list(
-        pool.map(
-            lambda first, last: lanes.advance(
-                first,
-                last,
-                run.dt,
-                run.seed,
-                run.first_step,
-                done,
-                n,
-                run.noise_kind,
-                given,
-                drive,
-                run.every_steps,
-                record,
-            ),
-            borders[:-1],
-            borders[1:],
-        )
-    )
+
+    def advance(first: int, last: int) -> None:
+        span = (run.dt, run.seed, run.first_step, done, n)
+        lanes.advance(first, last, *span, run.noise_kind, given, drive, run.every_steps, record)
+
+    borders = [lanes.tiles * k // parts for k in range(parts + 1)]
+    list(over(advance, borders[:-1], borders[1:]))
 
 
 def _report_divergence(run: Plan, lanes: Any, done: int, n: int, record: NDArray[Any]) -> None:
     """Repeat a chunk step by step, to name where and when it diverged."""
-    with ThreadPoolExecutor(1) as pool:
-        for step in range(done, done + n):
-            _advance(run, lanes, pool, 1, step, 1, record)
-            if not lanes.finite():
-                trial, variable, area = lanes.first_bad()
-                time = (run.first_step + step + 1) * run.dt
-                raise SimulationDiverged(
-                    run.model.circuit.state_names()[variable], run.model.areas[area], run.trials[trial], time, run.dt
-                )
+    for step in range(done, done + n):
+        _advance(run, lanes, map, 1, step, 1, record)
+        if not lanes.finite():
+            trial, variable, area = lanes.first_bad()
+            time = (run.first_step + step + 1) * run.dt
+            raise SimulationDiverged(
+                run.model.circuit.state_names()[variable], run.model.areas[area], run.trials[trial], time, run.dt
+            )
 
 
 def _label(run: Plan, records: NDArray[Any], final: NDArray[Any], history: NDArray[Any]) -> xr.Dataset:
@@ -245,7 +233,7 @@ def _label(run: Plan, records: NDArray[Any], final: NDArray[Any], history: NDArr
         (run.first_step + np.arange(run.samples) * run.every_steps) * run.dt,
         {"units": "ms", "long_name": "time"},
     )
-    maps = model.area_maps()
+    maps = model.area_maps
     area = xr.Variable("area", list(model.areas), {"long_name": "area"})
     coordinates = {
         "trial": xr.Variable("trial", list(run.trials), {"long_name": "trial"}),
@@ -280,7 +268,7 @@ def _label(run: Plan, records: NDArray[Any], final: NDArray[Any], history: NDArr
         data,
         coordinates,
         {
-            "cortexsim_version": version("cortexsim"),
+            "cortexsim_version": _version(),
             "circuit": type(circuit).__name__,
             "citation": circuit.citation,
             "parameters": circuit.parameters_json(),
@@ -313,3 +301,8 @@ def _free_memory() -> int:
     import psutil
 
     return int(psutil.virtual_memory().available)
+
+
+@functools.cache
+def _version() -> str:
+    return version("cortexsim")

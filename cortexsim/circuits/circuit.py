@@ -203,6 +203,27 @@ class Circuit:
         ]
 
 
+def on_areas(maps: xr.Dataset, name: str, areas: Sequence[str]) -> Floats:
+    """Return the map `name` in the order of `areas`, joined by label."""
+    at = {str(area): k for k, area in enumerate(maps["area"].to_numpy())}
+    return np.asarray(maps[name].to_numpy()[[at[a] for a in areas]], dtype=np.float64)
+
+
+def rescaled(maps: xr.Dataset, name: str, areas: Sequence[str]) -> Floats:
+    """Return (m - min)/(max - min) in the order of `areas`; the extremes are those of all areas that the map has.
+
+    Raises
+    ------
+    ValueError
+        If the map is the same in all areas.
+    """
+    values = maps[name].to_numpy()
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        raise ValueError(f"Map {name!r} must vary between areas to be rescaled, but is {low:g} throughout.")
+    return (on_areas(maps, name, areas) - low) / (high - low)
+
+
 def _normal(name: str, value: Any, unit: str) -> float | tuple[float, ...] | AreaValues:
     """Bring a parameter into its hashable form and check that its numbers are finite."""
     if isinstance(value, AreaValues):

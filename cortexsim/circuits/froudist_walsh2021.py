@@ -10,9 +10,8 @@ import numpy as np
 import xarray as xr
 
 from cortexsim import _checks
-from cortexsim.circuits.circuit import Circuit, Floats, Pathway, Variable, option, parameter
+from cortexsim.circuits.circuit import Circuit, Floats, Pathway, Variable, option, parameter, rescaled
 from cortexsim.circuits.transfer import abbott_chance, threshold_linear
-from cortexsim.gradients import rescale
 
 if TYPE_CHECKING:
     from cortexsim.connectome import Connectome
@@ -319,8 +318,7 @@ class FroudistWalsh2021(Circuit):
         self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Floats], p: Mapping[str, Floats]
     ) -> dict[str, Floats]:
         """Return e, m, the four dopamine-graded conductances, and the split of long-range input, per area."""
-        spines = rescale(maps.spine_count).sel(area=list(areas)).to_numpy()
-        d = rescale(maps.d1).sel(area=list(areas)).to_numpy()
+        spines, d = rescaled(maps, "spine_count", areas), rescaled(maps, "d1", areas)
         occupancy = _sigmoid(p["occupancy_slope"] * (p["dopamine"] - p["occupancy_midpoint"]))
         occupied = {k: (0.0 if k in self.without_dopamine else 1.0) * occupancy * d for k in _DOPAMINE_EFFECTS}
         FEF = np.isin(list(areas), ("8m", "8l")) & self.FEF_exception
