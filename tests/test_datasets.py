@@ -112,6 +112,86 @@ def test_spine_counts_that_were_not_measured_lie_on_the_published_line():
     assert (8098.014 * filled["hierarchy"] - 380.507 - filled["spine_count"]).abs().max() < 1e-3
 
 
+def test_29_areas_have_536_connections_and_812_distances():
+    areas = datasets.table("chaudhuri2015/areas")["area"].to_list()
+    connections = datasets.table("chaudhuri2015/connections")
+    distances = datasets.table("chaudhuri2015/wiring_distance")
+    assert (len(areas), len(connections), len(distances)) == (29, 536, 29 * 28)
+    for table in (connections, distances):
+        assert list(dict.fromkeys(table["target"])) == areas
+        assert set(table["source"]) == set(areas)
+        assert not (table["target"] == table["source"]).any()
+        assert not table.duplicated(["target", "source"]).any()
+    assert connections["fln"].between(1e-6, 1).all()
+    assert connections["sln"].between(0, 1).all()
+
+
+def test_30th_area_is_lip_and_its_table_holds_no_other_connections():
+    areas = datasets.table("mejiaswang2022/areas")["area"].to_list()
+    assert set(areas) - set(datasets.table("chaudhuri2015/areas")["area"]) == {"LIP"}
+    assert areas[areas.index("LIP") - 1 : areas.index("LIP") + 2] == ["7m", "LIP", "F2"]
+    connections = datasets.table("mejiaswang2022/lip_connections")
+    inputs, outputs = connections["target"] == "LIP", connections["source"] == "LIP"
+    assert (inputs.sum(), outputs.sum()) == (24, 28)
+    assert (inputs ^ outputs).all()
+
+
+def test_spine_counts_of_the_30_areas_are_empty_in_9_of_them():
+    table = datasets.table("mejiaswang2022/areas").set_index("area")
+    assert table.index[table["spine_count"].isna()].to_list() == [
+        "DP",
+        "2",
+        "F1",
+        "F5",
+        "PBr",
+        "F2",
+        "ProM",
+        "F7",
+        "8B",
+    ]
+    assert table["age_factor"].isna().equals(table["spine_count"].isna())
+    corrected = table["spine_count"] * table["age_factor"]
+    assert corrected.max() == pytest.approx(8970)  # 1.15 times 7800 is not exact in binary
+    assert corrected.loc[["9/46v", "9/46d"]].eq(corrected.max()).all()
+
+
+def test_measured_timescales_are_shortest_in_mt_and_longest_in_acc():
+    # Murray et al. 2014, Fig. 1: the order of the visual and prefrontal regions, and that of the somatosensory ones.
+    table = datasets.table("murray2014/intrinsic_timescales")
+    mean = table.groupby("region")["timescale"].mean()
+    assert len(table) == 15
+    assert mean[["MT", "LIP", "LPFC", "OFC", "ACC"]].is_monotonic_increasing
+    assert mean["S1"] < mean["S2"]
+    assert table.attrs["units"] == {"timescale": "ms"}
+
+
+def test_numbers_of_the_29_and_30_areas_are_those_of_the_source_tables(shared):
+    text = {"dtype": {"target": str, "source": str, "area": str}}
+    pairs = ["target", "source"]
+
+    def same(name, ours, columns):
+        theirs = pd.read_csv(shared / f"facts/{name}.csv", **text).rename(
+            columns=lambda column: column.removesuffix("_mm")
+        )
+        ours, theirs = (table.set_index(pairs)[columns].sort_index() for table in (ours, theirs))
+        pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+
+    connections = datasets.table("chaudhuri2015/connections")
+    with_lip = pd.concat([connections, datasets.table("mejiaswang2022/lip_connections")])
+    same("markov2014_29_connections", connections, ["fln", "sln"])
+    same("macaque_30_connections", with_lip, ["fln", "sln"])
+    same("markov2014_29_wiring_distance", datasets.table("chaudhuri2015/wiring_distance"), ["distance"])
+    source = pd.read_csv(shared / "facts/markov2014_29_areas.csv", **text)
+    assert datasets.table("chaudhuri2015/areas").equals(source)
+    source = pd.read_csv(shared / "facts/macaque_30_areas.csv", **text).rename(
+        columns={"hierarchy_normalised": "hierarchy"}
+    )
+    pd.testing.assert_frame_equal(datasets.table("mejiaswang2022/areas"), source, check_exact=True, check_like=True)
+    source = pd.read_csv(shared / "facts/murray2014_intrinsic_timescales.csv")
+    ours = datasets.table("murray2014/intrinsic_timescales")
+    assert ours.to_numpy().tolist() == source.to_numpy().tolist()
+
+
 def test_numbers_are_those_of_the_source_tables(shared):
     text = {"dtype": {"target": str, "source": str, "area": str}}
     keys = ["case", "target", "source"]
