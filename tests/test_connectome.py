@@ -1,4 +1,4 @@
-"""Connectome: what it refuses, what it keeps, and the 40-area macaque connectome."""
+"""Connectome: what it refuses, what it keeps, and the macaque connectomes."""
 
 import pickle
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from cortexsim import datasets
-from cortexsim.connectome import Connectome, fln_and_sln, load_connectome, null_models
+from cortexsim.connectome import Connectome, fln_and_sln, load_connectome, null_models, single_area
 
 AREAS = ("A", "B", "C")
 FLN = np.array([[0.0, 0.5, 0.2], [0.1, 0.0, 0.0], [0.3, 0.6, 0.0]])
@@ -120,6 +120,52 @@ def test_digest_is_the_same_in_another_process(macaque):
 def test_unknown_connectome_suggests_a_known_one():
     with pytest.raises(ValueError, match="did you mean 'macaque40'"):
         load_connectome("macaque")
+
+
+# --- macaque29, macaque30, one area
+
+
+def test_29_areas_have_536_connections_and_rows_that_are_not_renormalised():
+    smaller = load_connectome("macaque29")
+    assert (smaller.n_areas, smaller.n_connections) == (29, 536)
+    sums = smaller.fln.sum("source")
+    assert sums.min().item() == pytest.approx(0.158, abs=5e-4)  # published to three digits
+    assert sums.max().item() == pytest.approx(0.956, abs=5e-4)
+    assert (smaller.areas[0], smaller.areas[-1]) == ("V1", "24c")
+
+
+def test_rows_of_the_29_areas_receive():
+    # V1 receives feedback from V2, so SLN is below 1/2; the other way FLN is .764 and SLN .736.
+    smaller = load_connectome("macaque29")
+    assert smaller.fln.sel(target="V1", source="V2").item() == 0.732157206186
+    assert smaller.sln.sel(target="V1", source="V2").item() == 0.420794740528
+
+
+def test_30_areas_are_the_29_and_lip():
+    larger, smaller = load_connectome("macaque30"), load_connectome("macaque29")
+    assert larger.select(smaller.areas) == smaller  # FLN, SLN and distances, bit by bit
+    assert set(larger.areas) - set(smaller.areas) == {"LIP"}
+    assert larger.n_connections == 536 + 24 + 28
+
+
+def test_distances_of_lip_are_those_of_the_40_areas(macaque):
+    larger = load_connectome("macaque30")
+    for end in ("target", "source"):
+        ours, theirs = (cortex.distance.sel({end: "LIP"}) for cortex in (larger, macaque.select(larger.areas)))
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_sources_of_the_smaller_connectomes_name_the_tables_read():
+    assert "10.1016/j.neuron.2015.09.008; MIT" in load_connectome("macaque29").source
+    for part in ("10.1016/j.neuron.2015.09.008; MIT", "10.7554/eLife.72136", "10.1093/cercor/bhs270; CC BY-NC 4.0"):
+        assert load_connectome("macaque30").source.count(part) == 1
+
+
+def test_single_area_has_a_name_and_no_connection():
+    alone = single_area("V1")
+    assert (alone.areas, alone.n_connections, alone.density) == (("V1",), 0, 0.0)
+    assert alone.distance.item() == 0.0
+    assert single_area().areas == ("area",)
 
 
 # --- what a connectome is

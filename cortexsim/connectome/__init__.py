@@ -9,7 +9,7 @@ from cortexsim.connectome.files import (
     read_connectome,
     write_connectome,
 )
-from cortexsim.connectome.macaque import fln_and_sln, load_connectome
+from cortexsim.connectome.macaque import fln_and_sln, load_connectome, single_area
 from cortexsim.connectome.synthetic import sln_from_hierarchy, synthetic_connectome, synthetic_gradients
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "from_tvb_zip",
     "load_connectome",
     "read_connectome",
+    "single_area",
     "sln_from_hierarchy",
     "synthetic_connectome",
     "synthetic_gradients",
