@@ -15,27 +15,43 @@ from numpy.typing import NDArray
 from cortexsim import datasets
 from cortexsim._checks import check_known, check_unique
 
-_AREAS = "froudistwalsh2021/areas"
 _COUNTS = "markov2014/tracing_counts"
-_MAPS = {
-    _AREAS: {
-        "hierarchy": "hierarchical position",
-        "d1": "D1 receptor density",
-        "spine_count": "spine count",
-        "spine_count_measured": "spine count measured",
-    },
-    "pereiraobilinovic2025/t1w_t2w": {"t1w_t2w": "T1w/T2w"},
+_DELAY_ACTIVITY = {
     "leavitt2017/delay_activity": {
         "delay_activity_reported": "delay activity reported",
         "delay_activity_well_studied": "delay activity well studied",
         "positive_reports": "studies that report delay activity",
         "negative_reports": "studies that report no delay activity",
     },
+}
+_POSITIONS = {
     "bakker2015/centroids": {
         "x": "position, left to right",
         "y": "position, back to front",
         "z": "position, bottom to top",
     },
+}
+# Table -> its maps and their long names; the first table of each tells the areas.
+_MAPS_29 = {"chaudhuri2015/areas": {"hierarchy_raw": "hierarchical position, not normalised"}, **_POSITIONS}
+_MAPS_30 = {
+    "mejiaswang2022/areas": {
+        "hierarchy": "hierarchical position",
+        "spine_count": "spine count",
+        "age_factor": "age factor of the spine count",
+    },
+    **_DELAY_ACTIVITY,
+    **_POSITIONS,
+}
+_MAPS_40 = {
+    "froudistwalsh2021/areas": {
+        "hierarchy": "hierarchical position",
+        "d1": "D1 receptor density",
+        "spine_count": "spine count",
+        "spine_count_measured": "spine count measured",
+    },
+    "pereiraobilinovic2025/t1w_t2w": {"t1w_t2w": "T1w/T2w"},
+    **_DELAY_ACTIVITY,
+    **_POSITIONS,
 }
 _PHI_START = 0.1
 _PHI_BOUNDS = (1e-6, 1 - 1e-6)
@@ -65,16 +81,78 @@ def macaque40() -> xr.Dataset:
     ValueError
         If a table is not the one whose digest is on record.
     """
-    areas = datasets.table(_AREAS)["area"].to_list()
+    return _published(_MAPS_40)
+
+
+def macaque29() -> xr.Dataset:
+    """Return the published maps of the 29 macaque areas of Chaudhuri et al. 2015.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over `area`, in hierarchical order (V1 ... 24c), as `macaque40`:
+
+        - `hierarchy` [1]: `hierarchy_raw` divided by its largest value, 0 (V1) to 1 (24c);
+        - `hierarchy_raw` [1]: the position as fitted to SLN, 0 to 3.1162;
+        - `x`, `y`, `z` [mm]: centroid.
+
+    Raises
+    ------
+    ValueError
+        If a table is not the one whose digest is on record.
+
+    References
+    ----------
+    Chaudhuri et al. 2015, Neuron 88:419, doi 10.1016/j.neuron.2015.09.008.
+    """
+    maps = _published(_MAPS_29)
+    raw = maps["hierarchy_raw"]
+    hierarchy = (raw / raw.max()).assign_attrs(raw.attrs, long_name="hierarchical position")
+    return maps.assign(hierarchy=hierarchy)
+
+
+def macaque30() -> xr.Dataset:
+    """Return the published maps of the 30 macaque areas of Mejias and Wang 2022.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over `area`, in the order of the authors' program (V1 ... 24c), as `macaque40`:
+
+        - `spine_count` [spines per cell]: basal dendrites of layer-3 pyramidal cells; NaN in the 9 areas without a
+          count;
+        - `age_factor` [1]: what the count is multiplied by to make up for the monkeys' age, 1, 1.15 or 1.3; NaN where
+          there is no count;
+        - `hierarchy` [1]: that of `macaque29`, to 3e-12; LIP's .875 is not published, it only puts LIP between 7m and
+          F2;
+        - `positive_reports`, `negative_reports`, `delay_activity_well_studied`, `delay_activity_reported`: as in
+          `macaque40`;
+        - `x`, `y`, `z` [mm]: centroid.
+
+    Raises
+    ------
+    ValueError
+        If a table is not the one whose digest is on record.
+
+    References
+    ----------
+    Mejias and Wang 2022, eLife 11:e72136, doi 10.7554/eLife.72136.
+    """
+    return _published(_MAPS_30)
+
+
+def _published(tables: Mapping[str, Mapping[str, str]]) -> xr.Dataset:
+    """Return the maps of published tables (table -> map -> long name) for the areas of the first table."""
+    areas = datasets.table(next(iter(tables)))["area"].to_list()
     variables: dict[str, xr.Variable] = {}
-    for name, long_names in _MAPS.items():
+    for name, long_names in tables.items():
         table = datasets.table(name)
         source = f"{table.attrs['source']}, doi {table.attrs['doi']}"
         rows = table.set_index("area").loc[areas]
         for column, long_name in long_names.items():
             attrs = {"units": table.attrs["units"].get(column, "1"), "long_name": long_name, "source": source}
             variables[column] = xr.Variable("area", rows[column].to_numpy(), attrs)
-    return xr.Dataset(variables, {"area": _area_coordinate(areas)}, {"digest": datasets.digest(*_MAPS)})
+    return xr.Dataset(variables, {"area": _area_coordinate(areas)}, {"digest": datasets.digest(*tables)})
 
 
 def join(gradients: xr.Dataset, /, **maps: xr.DataArray | pd.Series | Mapping[str, float]) -> xr.Dataset:

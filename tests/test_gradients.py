@@ -43,11 +43,15 @@ def test_maps_are_those_of_the_interface_in_hierarchical_order(maps):
     assert [str(maps.area.values[i]) for i in (0, -1)] == ["V1", "OPRO"]
 
 
-def test_every_map_has_unit_name_and_source_and_no_gap(maps):
-    for name, values in maps.data_vars.items():
-        assert {"units", "long_name", "source"} <= set(values.attrs), name
-        assert "doi 10." in values.attrs["source"], name
-        assert np.isfinite(values).all(), name
+def test_every_map_has_unit_name_and_source(maps):
+    for dataset in (maps, gradients.macaque29(), gradients.macaque30()):
+        for name, values in dataset.data_vars.items():
+            assert {"units", "long_name", "source"} <= set(values.attrs), name
+            assert "doi 10." in values.attrs["source"], name
+
+
+def test_maps_of_the_40_areas_have_their_units_and_no_gap(maps):
+    assert all(np.isfinite(values).all() for values in maps.data_vars.values())
     units = {name: values.attrs["units"] for name, values in maps.data_vars.items()}
     assert (units["d1"], units["spine_count"], units["x"]) == ("relative", "spines per cell", "mm")
     assert all(maps[name].dtype == bool for name in maps if name.endswith(("measured", "reported", "well_studied")))
@@ -66,8 +70,51 @@ def test_values_stand_at_their_areas(maps):
 
 
 def test_digest_of_the_maps_is_that_of_the_tables_read(maps):
-    read = [name for name in datasets.names() if not name.startswith("markov2014/")]
-    assert maps.attrs["digest"] == datasets.digest(*read)
+    published = ("froudistwalsh2021/areas", "pereiraobilinovic2025/t1w_t2w")
+    common = ("leavitt2017/delay_activity", "bakker2015/centroids")
+    assert maps.attrs["digest"] == datasets.digest(*published, *common)
+    assert gradients.macaque30().attrs["digest"] == datasets.digest("mejiaswang2022/areas", *common)
+    assert gradients.macaque29().attrs["digest"] == datasets.digest("chaudhuri2015/areas", "bakker2015/centroids")
+
+
+def test_hierarchy_of_the_29_areas_is_the_raw_one_divided_by_that_of_24c():
+    maps = gradients.macaque29()
+    assert maps.sizes == {"area": 29}
+    assert float(maps.hierarchy_raw.sel(area="24c")) == pytest.approx(3.1162, abs=5e-5)  # digits given
+    np.testing.assert_array_equal(maps.hierarchy, maps.hierarchy_raw / maps.hierarchy_raw.sel(area="24c"))
+    assert (np.diff(maps.hierarchy) > 0).all()
+    assert [float(maps.hierarchy.sel(area=area)) for area in ("V1", "24c")] == [0.0, 1.0]
+
+
+def test_hierarchy_of_the_29_areas_is_that_of_the_reference_in_its_order(shared):
+    reference = pd.read_csv(shared / "reference/chaudhuri2015/linear_areas.csv", dtype={"area": str})
+    hierarchy = gradients.macaque29().hierarchy
+    assert list(hierarchy.area.values) == reference["area"].to_list()
+    # The raw values are published with twelve digits, the reference was made with more.
+    np.testing.assert_allclose(hierarchy, reference["hierarchy"], rtol=0, atol=3e-12)
+
+
+def test_maps_of_the_30_areas_stand_in_the_order_of_the_program(shared):
+    maps = gradients.macaque30()
+    reference = pd.read_csv(shared / "reference/mejias_wang2022/state_at_10s.csv", dtype={"area": str})
+    assert list(maps.area.values) == reference["area"].to_list()
+
+
+def test_30_areas_have_the_hierarchy_of_the_29_and_gaps_in_the_spine_counts_alone():
+    maps, smaller = gradients.macaque30(), gradients.macaque29()
+    shared_areas = maps.hierarchy.sel(area=smaller.area)
+    np.testing.assert_allclose(shared_areas, smaller.hierarchy, rtol=0, atol=3e-12)  # digits of the two tables
+    with_gaps = {name for name, values in maps.items() if values.isnull().any()}
+    assert with_gaps == {"spine_count", "age_factor"}
+    assert int(maps.spine_count.count()) == 21
+    assert sorted(set(maps.age_factor.values[~np.isnan(maps.age_factor.values)])) == [1, 1.15, 1.3]
+
+
+def test_positions_and_reports_of_an_area_are_the_same_in_every_set_of_maps(maps):
+    for smaller in (gradients.macaque29(), gradients.macaque30()):
+        common = [name for name in smaller if name in maps and name not in ("hierarchy", "spine_count")]
+        assert {"x", "y", "z"} <= set(common)
+        xr.testing.assert_identical(smaller[common], maps[common].sel(area=smaller.area).assign_attrs(smaller.attrs))
 
 
 def test_rescaled_maps_equal_the_published_constants(maps, shared):
