@@ -90,14 +90,18 @@ def check_unique(labels: Sequence[str], *, what: str, where: str) -> tuple[str, 
     return tuple(map(str, labels))
 
 
-def check_same_condition(values: xr.Dataset | xr.DataArray) -> None:
-    """Raise ValueError if a parameter, a coordinate along `trial`, differs between trials, so that no mean is due."""
+def check_same_condition(values: xr.Dataset | xr.DataArray, *, otherwise: str = "") -> None:
+    """Raise ValueError if a parameter, a coordinate along `trial`, differs between trials, so that no mean is due.
+
+    The message says to pick one, or to take `otherwise` where there is another way.
+    """
     for name, coordinate in values.coords.items():
         found = np.unique(coordinate.values)
         if name != "trial" and coordinate.dims == ("trial",) and found.size > 1:
             raise ValueError(
                 f"Trials must be of one condition to be averaged, but `{name}` takes the values "
-                f"{', '.join(map(str, found))}; pick one: result.isel(trial=result.{name} == {found[0]})."
+                f"{', '.join(map(str, found))}; pick one: result.isel(trial=result.{name} == {found[0]})"
+                f"{'; or take ' if otherwise else ''}{otherwise}."
             )
 
 
