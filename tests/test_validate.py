@@ -10,7 +10,7 @@ import xarray as xr
 from published_delay import CUE, delay_rates, published_result
 from scipy.stats import chi2_contingency
 
-from cortexsim.validate import Persistence, persistence
+from cortexsim.validate import Persistence, persistence, persistence_by_trial
 
 PERSISTENT_23 = (
     *("8m", "8l", "STPc", "7A", "10", "TEpd", "46d", "9/46v", "9/46d", "F5", "7m", "LIP"),
@@ -176,9 +176,46 @@ def test_stimuli_listed_by_trial_are_all_heeded():
 
 def test_trials_of_different_parameters_are_not_averaged():
     result = published_result(1.5, trials=2).assign_coords(dopamine=("trial", [1.0, 1.5]))
-    with pytest.raises(ValueError, match=r"`dopamine` takes the values 1\.0, 1\.5; pick one"):
+    with pytest.raises(ValueError, match=r"`dopamine` takes the values 1\.0, 1\.5; pick one.*persistence_by_trial"):
         persistence(result)
     assert persistence(result.isel(trial=result.dopamine == 1.5)).persistent_areas == PERSISTENT_23
+
+
+@pytest.fixture(scope="module")
+def sweep():
+    """One trial at each of three levels of dopamine, with the published rates."""
+    levels = [1.5, 1.0, 0.0]
+    result = xr.concat([published_result(level) for level in levels], dim="trial", coords="minimal", compat="override")
+    return result.assign_coords(trial=[0, 1, 2], dopamine=("trial", levels))
+
+
+def test_a_sweep_is_judged_by_trial_with_the_published_agreement_at_each_level(sweep):
+    judged = persistence_by_trial(sweep)
+    by_level = judged.swap_dims(trial="dopamine").sel(dopamine=[0.0, 1.0, 1.5])
+    assert by_level.n_persistent.values.tolist() == [0, 7, 23]
+    assert by_level.accuracy.values.tolist() == [7 / 19, 10 / 19, 18 / 19]
+    # Published to two and four decimals; no chi-squared where nothing persists.
+    np.testing.assert_allclose(by_level.chi_squared, [np.nan, 2.08, 15.0330], atol=0.005)
+    assert tuple(judged.area.values[judged.persistent[0]]) == PERSISTENT_23
+    assert judged.attrs["persistence_delay_window_ms"] == "[4500.0, 5000.0]"
+
+
+def test_a_trial_is_judged_alone_as_by_persistence(sweep):
+    judged = persistence_by_trial(sweep, threshold=3.0, delay=(4000, 4500))
+    for trial in range(3):
+        alone = persistence(sweep.isel(trial=trial), threshold=3.0, delay=(4000, 4500))
+        for name in ("baseline", "delay", "difference", "persistent"):
+            xr.testing.assert_identical(judged[name].isel(trial=trial), alone.areas[name])
+        np.testing.assert_equal(judged.chi_squared[trial].item(), alone.chi_squared)
+        assert judged.accuracy[trial] == alone.accuracy
+    assert persistence_by_trial(sweep.isel(trial=0)).n_persistent.values.tolist() == [23]
+
+
+def test_the_judgement_by_trial_survives_netcdf(sweep, tmp_path):
+    judged = persistence_by_trial(sweep)
+    judged.to_netcdf(tmp_path / "sweep.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "sweep.nc", engine="h5netcdf") as loaded:
+        xr.testing.assert_identical(loaded.load(), judged)
 
 
 def test_without_well_studied_areas_the_comparison_is_nan_with_the_reason():
@@ -198,6 +235,8 @@ def test_the_table_prints_the_summary_and_one_line_per_area():
     assert [line.split()[0] for line in text.splitlines()[-40:]] == list(judged.areas.area.values)
     assert judged._repr_html_().count("<tr") == 41
     assert repr(judged) == text
+    assert text.startswith(judged.summary() + "\n\n")
+    assert len(judged.summary().splitlines()) == 5
 
 
 def test_csv_holds_the_summary_and_reads_back(tmp_path):

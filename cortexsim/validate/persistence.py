@@ -20,13 +20,16 @@ DEFAULT_WINDOW_MS = 500.0
 
 _LABELS = ("delay_activity_reported", "delay_activity_well_studied")
 _NO_YES = ["no", "yes"]
+_ACCURACY = ("1", "share of the well-studied areas that agree")  # units and long name
+_CHI_SQUARED = ("1", "Pearson's chi-squared, not corrected")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Persistence:
     """Delay activity by area and its agreement with experiments, as `persistence` returns it.
 
-    It prints as a table; `to_dataset` and `to_csv` save it.
+    It prints as a table with a line per area; `summary` has the five lines above it alone. `to_dataset` and `to_csv`
+    save it.
 
     Attributes
     ----------
@@ -76,6 +79,27 @@ class Persistence:
         """Names of the well-studied areas on which simulation and experiment disagree."""
         return _names(self.areas.agreement == 0)
 
+    def summary(self) -> str:
+        """Return five lines: how many areas persist, the windows, and the agreement with experiments."""
+        unit = self.areas.delay.attrs["units"]
+        table = {(e, s): int(self.confusion.sel(experiment=e, simulation=s)) for e in _NO_YES for s in _NO_YES}
+        studied = sum(table.values())
+        agreeing = table["no", "no"] + table["yes", "yes"]
+        share = f" ({self.accuracy:.1%})" if studied else ""
+        chi_squared = f"{self.chi_squared:.4f}, p = {self.p_value:.3e}"
+        lines = [
+            f"Delay activity of {self.variable}, mean over {self.trials} trial{'' if self.trials == 1 else 's'}: "
+            f"{len(self.persistent_areas)} of {self.areas.sizes['area']} areas exceed their baseline by more than "
+            f"{self.threshold:g} {unit}",
+            f"Windows: baseline {_interval(self.baseline_window)}, delay {_interval(self.delay_window)}",
+            f"Experiments: {agreeing} of {studied} well-studied areas agree{share}"
+            + (f"; not: {', '.join(self.misses)}" if self.misses else ""),
+            f"Reported: {table['yes', 'yes']} persist, {table['yes', 'no']} do not. "
+            f"Not reported: {table['no', 'yes']} persist, {table['no', 'no']} do not",
+            f"Chi-squared (1 degree of freedom, no continuity correction): {self.undefined or chi_squared}",
+        ]
+        return "\n".join(lines)
+
     def to_dataset(self) -> xr.Dataset:
         """Return everything as one Dataset that can be written to netCDF.
 
@@ -87,15 +111,12 @@ class Persistence:
         """
         dataset = self.areas.assign(
             confusion=self.confusion,
-            accuracy=((), self.accuracy, {"units": "1", "long_name": "share of the well-studied areas that agree"}),
-            chi_squared=((), self.chi_squared, {"units": "1", "long_name": "Pearson's chi-squared, not corrected"}),
+            accuracy=_described(xr.DataArray(self.accuracy), *_ACCURACY),
+            chi_squared=_described(xr.DataArray(self.chi_squared), *_CHI_SQUARED),
             p_value=((), self.p_value, {"units": "1", "long_name": "p-value of chi-squared, 1 degree of freedom"}),
         )
         return dataset.assign_attrs(
-            persistence_variable=self.variable,
-            persistence_threshold=self.threshold,
-            persistence_baseline_window_ms=json.dumps(self.baseline_window),
-            persistence_delay_window_ms=json.dumps(self.delay_window),
+            _criterion(self.variable, self.threshold, self.baseline_window, self.delay_window),
             persistence_trials=self.trials,
             persistence_undefined=self.undefined,
         )
@@ -119,40 +140,21 @@ class Persistence:
             If the folder is missing, or `path` is one itself.
         """
         target = check_writable(path, (".csv",))
-        summary = "".join(f"# {line}\n" for line in self._summary())
+        summary = "".join(f"# {line}\n" for line in self.summary().splitlines())
         with replacing(target) as part:
             part.write_text(summary + self._frame().to_csv(lineterminator="\n"), encoding="utf-8", newline="")
 
     def __str__(self) -> str:
         """Return the summary and one line per area."""
-        return "\n".join([*self._summary(), "", self._readable().to_string()])
+        return f"{self.summary()}\n\n{self._readable().to_string()}"
 
     def __repr__(self) -> str:
         """Return the same table, so that it shows at a prompt."""
         return str(self)
 
     def _repr_html_(self) -> str:
-        summary = "<br>".join(escape(line) for line in self._summary())
+        summary = "<br>".join(escape(line) for line in self.summary().splitlines())
         return f"<p>{summary}</p>{self._readable().to_html()}"
-
-    def _summary(self) -> list[str]:
-        unit = self.areas.delay.attrs["units"]
-        table = {(e, s): int(self.confusion.sel(experiment=e, simulation=s)) for e in _NO_YES for s in _NO_YES}
-        studied = sum(table.values())
-        agreeing = table["no", "no"] + table["yes", "yes"]
-        share = f" ({self.accuracy:.1%})" if studied else ""
-        chi_squared = f"{self.chi_squared:.4f}, p = {self.p_value:.3e}"
-        return [
-            f"Delay activity of {self.variable}, mean over {self.trials} trial{'' if self.trials == 1 else 's'}: "
-            f"{len(self.persistent_areas)} of {self.areas.sizes['area']} areas exceed their baseline by more than "
-            f"{self.threshold:g} {unit}",
-            f"Windows: baseline {_interval(self.baseline_window)}, delay {_interval(self.delay_window)}",
-            f"Experiments: {agreeing} of {studied} well-studied areas agree{share}"
-            + (f"; not: {', '.join(self.misses)}" if self.misses else ""),
-            f"Reported: {table['yes', 'yes']} persist, {table['yes', 'no']} do not. "
-            f"Not reported: {table['no', 'yes']} persist, {table['no', 'no']} do not",
-            f"Chi-squared (1 degree of freedom, no continuity correction): {self.undefined or chi_squared}",
-        ]
 
     def _frame(self) -> pd.DataFrame:
         return pd.DataFrame({str(name): values.values for name, values in self.areas.data_vars.items()}).set_index(
@@ -227,46 +229,127 @@ def persistence(
     Leavitt et al. 2017, Trends Neurosci 40:328, doi 10.1016/j.tins.2017.04.004 (reports).
     """
     rates = _rates(result, variable)
+    check_same_condition(rates, otherwise="persistence_by_trial(result), which judges each trial by itself")
     threshold = check_not_negative("threshold", threshold)
-    reported, well_studied = (_label(result, name) for name in _LABELS)
     baseline, delay = _windows(result, baseline, delay, during_stimulus)
+    trials = _judge(result, rates, baseline, delay, threshold)
+    reported, well_studied = (_label(result, name) for name in _LABELS)
 
-    means = {"baseline": _mean_in(rates, "baseline", baseline), "delay": _mean_in(rates, "delay", delay)}
-    per_trial = means["delay"] - means["baseline"]
-    difference = per_trial.mean("trial")
-    persistent = difference > threshold
+    means = trials[["baseline", "delay", "difference"]].mean("trial", keep_attrs=True)
+    persistent = means.difference > threshold
     agreement = (persistent == reported).astype(np.float64).where(well_studied)
-    units = rates.attrs.get("units", "Hz")
-
-    areas = xr.Dataset(
-        {
-            "baseline": _described(means["baseline"].mean("trial"), units, "activity before the stimulus"),
-            "delay": _described(means["delay"].mean("trial"), units, "activity in the delay"),
-            "difference": _described(difference, units, "delay activity above baseline"),
-            "persistent": _described(persistent, "", "activity persists through the delay"),
-            "persistent_fraction": _described((per_trial > threshold).mean("trial"), "1", "trials with persistence"),
-            "reported": _described(reported, "", "delay activity is reported in experiments"),
-            "well_studied": _described(well_studied, "", "more than two studies"),
-            "agreement": _described(agreement, "1", "simulation and experiment agree"),
-        },
-        attrs=result.attrs,
+    areas = means.assign(
+        persistent=_described(persistent, "", "activity persists through the delay"),
+        persistent_fraction=_described(trials.persistent.mean("trial"), "1", "trials with persistence"),
+        reported=_described(reported, "", "delay activity is reported in experiments"),
+        well_studied=_described(well_studied, "", "more than two studies"),
+        agreement=_described(agreement, "1", "simulation and experiment agree"),
     )
-    confusion = _confusion(areas)
-    studied = int(confusion.sum())
-    chi_squared, p_value, undefined = _chi_squared(confusion)
+    confusion = _confusion(persistent, reported, well_studied)
+    chi_squared = float(_chi_squared(confusion))
     return Persistence(
         areas=areas,
         confusion=confusion,
-        accuracy=float(np.trace(confusion.values)) / studied if studied else math.nan,
+        accuracy=float(_accuracy(confusion)),
         chi_squared=chi_squared,
-        p_value=p_value,
-        undefined=undefined,
+        p_value=math.erfc(math.sqrt(chi_squared / 2.0)),
+        undefined=_why_undefined(confusion),
         variable=variable,
         threshold=threshold,
         baseline_window=baseline,
         delay_window=delay,
         trials=rates.sizes["trial"],
     )
+
+
+def persistence_by_trial(
+    result: xr.Dataset,
+    *,
+    variable: str = "r_E1",
+    baseline: tuple[float, float] | None = None,
+    delay: tuple[float, float] | None = None,
+    threshold: float = 5.0,
+    during_stimulus: bool = False,
+) -> xr.Dataset:
+    """Judge each trial by itself, as `persistence` judges their mean: for sweeps of a parameter or a stimulus.
+
+    Parameters
+    ----------
+    result, variable, baseline, delay, threshold, during_stimulus
+        As in `persistence`; trials may differ in parameters and stimuli. The default windows are the same for all
+        trials: before the first stimulus of any trial, and the end of the run.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over (trial, area): `baseline`, `delay` and `difference` (unit of the rate), `persistent` (bool). Over trial:
+        `n_persistent` (number of areas), `accuracy` (share of the well-studied areas on which simulation and experiment
+        agree), `chi_squared` (Pearson's, 1 degree of freedom, not corrected); the latter two are NaN where undefined.
+        Coordinates and attrs of the result are kept, so that a parameter with one value per trial, such as `dopamine`,
+        becomes an axis by ``.swap_dims(trial="dopamine")``; variable, threshold and windows (ms, JSON) join the attrs.
+
+    Raises
+    ------
+    TypeError
+        If `result` is not a Dataset.
+    ValueError
+        As `persistence`, but trials may be of any conditions.
+
+    References
+    ----------
+    As for `persistence`.
+
+    Examples
+    --------
+    How many areas hold a memory, by dopamine:
+
+    >>> import cortexsim as cx
+    >>> circuit = cx.circuits.FroudistWalsh2021(dopamine=[0.5, 1.5])
+    >>> model = cx.Model(cx.load_connectome("macaque40"), circuit, cx.gradients.macaque40())
+    >>> task = cx.working_memory()
+    >>> result = cx.simulate(model, task, duration=task.duration, trials=2, noise=False)
+    >>> judged = cx.validate.persistence_by_trial(result)
+    >>> judged.n_persistent.swap_dims(trial="dopamine").sel(dopamine=1.5).item()
+    23
+    """
+    rates = _rates(result, variable)
+    threshold = check_not_negative("threshold", threshold)
+    baseline, delay = _windows(result, baseline, delay, during_stimulus)
+    trials = _judge(result, rates, baseline, delay, threshold)
+    confusion = _confusion(trials.persistent, *(_label(result, name) for name in _LABELS))
+    return trials.assign(
+        n_persistent=_described(trials.persistent.sum("area"), "1", "number of areas that persist"),
+        accuracy=_described(_accuracy(confusion), *_ACCURACY),
+        chi_squared=_described(_chi_squared(confusion), *_CHI_SQUARED),
+    ).assign_attrs(_criterion(variable, threshold, baseline, delay))
+
+
+def _judge(
+    result: xr.Dataset, rates: xr.DataArray, baseline: tuple[float, float], delay: tuple[float, float], threshold: float
+) -> xr.Dataset:
+    """Return what each trial shows in each area, with the attrs of the result."""
+    before, after = _mean_in(rates, "baseline", baseline), _mean_in(rates, "delay", delay)
+    units = rates.attrs.get("units", "Hz")
+    return xr.Dataset(
+        {
+            "baseline": _described(before, units, "activity before the stimulus"),
+            "delay": _described(after, units, "activity in the delay"),
+            "difference": _described(after - before, units, "delay activity above baseline"),
+            "persistent": _described(after - before > threshold, "", "activity persists through the delay"),
+        },
+        attrs=result.attrs,
+    )
+
+
+def _criterion(
+    variable: str, threshold: float, baseline: tuple[float, float], delay: tuple[float, float]
+) -> dict[str, str | float]:
+    return {
+        "persistence_variable": variable,
+        "persistence_threshold": threshold,
+        "persistence_baseline_window_ms": json.dumps(baseline),
+        "persistence_delay_window_ms": json.dumps(delay),
+    }
 
 
 def _rates(result: xr.Dataset, variable: str) -> xr.DataArray:
@@ -277,7 +360,6 @@ def _rates(result: xr.Dataset, variable: str) -> xr.DataArray:
         )
     rated = [str(name) for name, values in result.data_vars.items() if {"time", "area"} <= set(values.dims)]
     check_known(variable, rated, what="variable", where="the result")
-    check_same_condition(result[variable])
     rates = result[variable] if "trial" in result[variable].dims else result[variable].expand_dims("trial")
     if set(rates.dims) != {"trial", "time", "area"}:
         raise ValueError(f"Variable {variable!r} must have the dims (trial, time, area), but has {rates.dims}.")
@@ -361,20 +443,29 @@ def _mean_in(rates: xr.DataArray, name: str, window: tuple[float, float]) -> xr.
     return means
 
 
-def _confusion(areas: xr.Dataset) -> xr.DataArray:
-    studied = areas.well_studied.values
-    counts = np.zeros((2, 2), dtype=np.int64)
-    np.add.at(counts, (areas.reported.values[studied].astype(int), areas.persistent.values[studied].astype(int)), 1)
-    return xr.DataArray(
-        counts,
-        dims=("experiment", "simulation"),
-        coords={"experiment": _NO_YES, "simulation": _NO_YES},
-        attrs={"units": "1", "long_name": "number of well-studied areas"},
-    )
+def _confusion(persistent: xr.DataArray, reported: xr.DataArray, well_studied: xr.DataArray) -> xr.DataArray:
+    """Return the number of well-studied areas (..., experiment, simulation), each "no" or "yes"."""
+    experiment, simulation = (xr.DataArray([False, True], {name: _NO_YES}) for name in ("experiment", "simulation"))
+    cells = well_studied & (reported == experiment) & (persistent == simulation)
+    counts = cells.sum("area").transpose(..., "experiment", "simulation")
+    return _described(counts.reset_coords(drop=True), "1", "number of well-studied areas")
 
 
-def _chi_squared(confusion: xr.DataArray) -> tuple[float, float, str]:
-    """Return Pearson's statistic n (ad - bc)^2 / (product of the margins), its p-value, and why both are NaN."""
+def _accuracy(confusion: xr.DataArray) -> xr.DataArray:
+    agreeing = sum(confusion.sel(experiment=answer, simulation=answer, drop=True) for answer in _NO_YES)
+    studied = confusion.sum(("experiment", "simulation"))
+    return agreeing / studied.where(studied > 0)
+
+
+def _chi_squared(confusion: xr.DataArray) -> xr.DataArray:
+    """Return Pearson's statistic n (ad - bc)^2 / (product of the margins), NaN where a margin is empty."""
+    a, b, c, d = (confusion.sel(experiment=e, simulation=s, drop=True) for e in _NO_YES for s in _NO_YES)
+    margins = (a + b) * (c + d) * (a + c) * (b + d)
+    return (a + b + c + d) * (a * d - b * c) ** 2 / margins.where(margins > 0)
+
+
+def _why_undefined(confusion: xr.DataArray) -> str:
+    """Return why chi-squared is undefined, or an empty string where it is defined."""
     margins = (
         ("every well-studied area is reported", confusion.sel(experiment="no")),
         ("no well-studied area is reported", confusion.sel(experiment="yes")),
@@ -382,13 +473,8 @@ def _chi_squared(confusion: xr.DataArray) -> tuple[float, float, str]:
         ("no well-studied area persists", confusion.sel(simulation="yes")),
     )
     if not confusion.any():
-        return math.nan, math.nan, "undefined, no area is well studied"
-    for reason, margin in margins:
-        if not margin.any():
-            return math.nan, math.nan, f"undefined, {reason}"
-    (a, b), (c, d) = confusion.values.tolist()
-    statistic = (a + b + c + d) * (a * d - b * c) ** 2 / ((a + b) * (c + d) * (a + c) * (b + d))
-    return statistic, math.erfc(math.sqrt(statistic / 2.0)), ""
+        return "undefined, no area is well studied"
+    return next((f"undefined, {reason}" for reason, margin in margins if not margin.any()), "")
 
 
 def _described(values: xr.DataArray, units: str, long_name: str) -> xr.DataArray:
