@@ -1,8 +1,25 @@
 """The circuits: one file and one line in `ALL` each."""
 
+from cortexsim.circuits.chaudhuri2015 import Chaudhuri2015, Chaudhuri2015Nonlinear
 from cortexsim.circuits.circuit import Circuit, Pathway, Variable, option, parameter
 from cortexsim.circuits.froudist_walsh2021 import FroudistWalsh2021
+from cortexsim.circuits.joglekar2018 import Joglekar2018
+from cortexsim.circuits.wilson_cowan import WilsonCowan
 
-ALL: dict[str, type[Circuit]] = {c.__name__: c for c in (FroudistWalsh2021,)}
+ALL: dict[str, type[Circuit]] = {
+    c.__name__: c for c in (Chaudhuri2015, Chaudhuri2015Nonlinear, FroudistWalsh2021, Joglekar2018, WilsonCowan)
+}
 
-__all__ = ["ALL", "Circuit", "FroudistWalsh2021", "Pathway", "Variable", "option", "parameter"]
+__all__ = [
+    "ALL",
+    "Chaudhuri2015",
+    "Chaudhuri2015Nonlinear",
+    "Circuit",
+    "FroudistWalsh2021",
+    "Joglekar2018",
+    "Pathway",
+    "Variable",
+    "WilsonCowan",
+    "option",
+    "parameter",
+]
