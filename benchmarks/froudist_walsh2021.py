@@ -447,7 +447,9 @@ def report(size: Size, quick: bool) -> str:
     """Measure everything, and return it as Markdown."""
     here = machine()
     agreed = agreement(size)
+    wall, cpu = time.perf_counter(), time.process_time()
     alone, batch = measure_batch(size, 1), measure_batch(size, size.trials)
+    share = (time.process_time() - cpu) / (time.perf_counter() - wall)
     call, threads = measure_call(size), measure_threads(size)
     start, functions = measure_start(size), measure_functions(size)
 
@@ -495,7 +497,8 @@ def report(size: Size, quick: bool) -> str:
         *(["**A quick run: too short for its times to mean anything.**"] if quick else []),
         f"One trial is {simulated} of {n_areas} areas with seven populations; rates are kept every {EVERY:g} ms. "
         f"Times are of whole calls on one core: medians (smallest-largest) of {size.rounds} rounds in which all take "
-        f"turns.",
+        f"turns. Meanwhile the benchmark got {share:.0%} of a core: below 100% others used the machine too, which "
+        f"slows it beyond the waiting, and leaves a second thread little.",
         "## Aims",
         table(["what", "at most", "measured", "met"], aims),
         "## Agreement of the two programs, all rates at every step",
