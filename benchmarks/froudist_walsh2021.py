@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -105,7 +106,7 @@ def plain_numpy(
     split_PV, split_SST, split_VIP = (np.where(FEF, f, o) for f, o in ((0.2, 0.31), (0.1, 0.22), (0.7, 0.47)))
 
     # Spine count and dopamine
-    def sigmoid(x):
+    def sigmoid(x: np.ndarray | float) -> np.ndarray:
         return 1 / (1 + np.exp(-x))
 
     e = 0.45 + 0.55 * (spine_count - spine_count.min()) / (spine_count.max() - spine_count.min())
@@ -191,7 +192,7 @@ ANATOMY = (
 )
 
 
-def simulate(duration: float, **how) -> xr.Dataset:
+def simulate(duration: float, **how: Any) -> xr.Dataset:
     """Run the simulator as a user does, on one thread unless told."""
     return cx.simulate(MODEL, PULSE, duration=duration, dt=DT, progress=False, **{"threads": 1, "every": EVERY} | how)
 
@@ -222,8 +223,8 @@ def agreement(size: Size) -> list[list[str]]:
     for name, duration, noise, dtype, bound in cases:
         steps = round(duration / DT)
         given = False if noise is None else noise
-        ours = simulate(duration, noise=given, dtype=dtype, every=DT, trials=1 if noise is None else trials)
-        ours = np.stack([ours[f"r_{p}"].transpose("time", "trial", "area") for p in POPULATIONS], axis=1)
+        result = simulate(duration, noise=given, dtype=dtype, every=DT, trials=1 if noise is None else trials)
+        ours = np.stack([result[f"r_{p}"].transpose("time", "trial", "area") for p in POPULATIONS], axis=1)
         xi = None if noise is None else np.ascontiguousarray(noise.transpose(1, 3, 0, 2))
         theirs = plain_numpy(*ANATOMY, steps=steps, noise=xi, trials=ours.shape[2])
         difference = float(np.abs(ours - theirs).max())
@@ -250,7 +251,9 @@ def wall_seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def in_turn(rounds: int, clock: Callable[[Callable[[], object]], float], **runs: Callable[[], object]):
+def in_turn(
+    rounds: int, clock: Callable[[Callable[[], object]], float], **runs: Callable[[], object]
+) -> dict[str, list[float]]:
     """Return the times of each run, one per round: all run once unseen, then take turns."""
     for run in runs.values():
         run()
