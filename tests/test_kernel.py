@@ -215,3 +215,18 @@ def test_a_second_process_loads_the_kernel_from_disk(model):
     cx.simulate(model, duration=1)  # the cache is warm from here on
     out = subprocess.run([sys.executable, "-c", WARM], capture_output=True, text=True, check=True)
     assert out.stdout.split() == ["1", "0"]
+
+
+@pytest.mark.slow
+def test_registers_of_another_width_give_the_same_bits(model, monkeypatch):
+    """Blocks of 64 bytes, as on processors with AVX-512, against those of this machine (LLVM splits what it lacks)."""
+    import cortexsim as cx
+
+    other = 32 if source.register_bytes() == 64 else 64
+    here = [cx.simulate(model, duration=100, trials=n, dtype=d).final_state for n in (1, 9) for d in PRECISIONS]
+    build.advance.cache_clear()
+    monkeypatch.setattr(source, "register_bytes", lambda: other)
+    there = [cx.simulate(model, duration=100, trials=n, dtype=d).final_state for n in (1, 9) for d in PRECISIONS]
+    build.advance.cache_clear()
+    for one, two in zip(here, there, strict=True):
+        assert np.array_equal(one, two)

@@ -15,6 +15,14 @@ _SPARSE_BY_AREA, _SPARSE_BY_TRIAL = 0.06, 0.4
 _CACHE = 2**17  # bytes of weights that stay close to the processor
 
 
+def _aligned(shape, dtype):
+    """Return zeros that begin at a cache line, so that no register is read across two of them."""
+    size = int(np.prod(shape))
+    raw = np.zeros(size + 64 // dtype.itemsize, dtype)
+    first = -raw.ctypes.data % 64 // dtype.itemsize
+    return raw[first : first + size].reshape(shape)
+
+
 class Lanes:
     """State, parameters, weights and noise keys of a run, laid out for the kernel (see `source`).
 
@@ -67,7 +75,7 @@ class Lanes:
         self._padding = (trial >= self.n_trials) | (area >= self.n_areas)
         self._trial, self._area = np.minimum(trial, self.n_trials - 1), np.minimum(area, self.n_areas - 1)
 
-        self._buffer = np.zeros((*trial.shape[:2], self.layout.fields, self.width), dtype)
+        self._buffer = _aligned((*trial.shape[:2], self.layout.fields, self.width), dtype)
         if start is None:
             initial = np.array([v.initial for v in circuit.state])
             start = np.broadcast_to(initial[:, np.newaxis], (self.n_trials, len(initial), self.n_areas))
@@ -120,7 +128,9 @@ class Lanes:
             padded = np.zeros((len(matrices), self.blocks * self.width, self.n_areas))
             padded[:, : self.n_areas] = matrices or np.zeros((0, self.n_areas, self.n_areas))
             laid = [m.reshape(self.blocks, self.width, self.n_areas).swapaxes(1, 2) for m in padded]
-        self._weights = np.concatenate([np.ravel(m) for m in laid] or [np.zeros(1)]).astype(self.dtype)
+        flat = np.concatenate([np.ravel(m) for m in laid] or [np.zeros(1)])
+        self._weights = _aligned(flat.shape, self.dtype)
+        self._weights[...] = flat
 
     def _remember(self, first_step, history):
         """Fill the ring of past sources: with `history`, or with the state at the start."""
@@ -162,7 +172,7 @@ class Lanes:
     ):
         """Make `n_steps` Euler steps of some tiles; see `source.source_text` for the arguments."""
         sources = len({p.source for p in self.layout.circuit.pathways})
-        gathered = np.empty(max(sources, 1) * self.blocks * self.width, self.dtype)
+        gathered = _aligned((max(sources, 1) * self.blocks * self.width,), self.dtype)
         self._advance(
             self._buffer.ravel(), self._tables.ravel(), self._weights, gathered, self._keys.ravel(),
             np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32), self.dtype.type(dt),
