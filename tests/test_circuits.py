@@ -24,9 +24,11 @@ def small(request):
     return cx.Model(cortex, circuits.ALL[request.param](**NOISE.get(request.param, {})), cx.gradients.macaque40())
 
 
-def drive(model, amplitude=50.0, onset=5.0):
-    name = model.circuit.inputs[0].name
-    return cx.Pulse(area=model.areas[0], input=name, onset=onset, duration=20, amplitude=amplitude)
+def drive(model, onset=5.0):
+    """Drive the first input of the first area, by 50 pA where it is a current."""
+    first = model.circuit.inputs[0]
+    amplitude = 0.05 if first.unit == "nA" else 50.0
+    return cx.Pulse(area=model.areas[0], input=first.name, onset=onset, duration=20, amplitude=amplitude)
 
 
 def states(model, stimulus=None, **options):
