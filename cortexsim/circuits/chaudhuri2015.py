@@ -145,7 +145,6 @@ class Chaudhuri2015(Circuit):
     citation: ClassVar[str] = _CITATION
     pulse_amplitude: ClassVar[float] = 41.8646 / 0.066
     step = staticmethod(step)
-    derivative = staticmethod(derivative)
 
     def modulate(
         self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Floats], p: Mapping[str, Floats]

@@ -52,7 +52,7 @@ class Joglekar2018(Circuit):
     clamp : bool
         Whether no rate falls below rest: r_E >= r_E_rest and r_I >= r_I_rest after each step. On in the authors'
         program, unmentioned in the paper. It changes nothing for the two standard pulses; where mu_EE is below some 32
-        pA/Hz the fixed point is unstable, and only the clamp keeps the rates finite.
+        pA/Hz the fixed point is unstable, and only the clamp keeps the cortex there after a pulse.
     **parameters
         See `parameter_table()`: every number with unit, meaning and source.
 
@@ -65,9 +65,10 @@ class Joglekar2018(Circuit):
 
     Notes
     -----
-    Where program and paper differ, the program is followed: `clamp=True`. `derivative`, from which linear stability
-    follows, is that of the equations, which have no clamp. Inputs are in pA; the program adds beta_E times as many Hz.
-    Its pulse lasts from 2 s to 2.25 s with both ends, 1251 steps of 0.2 ms: a Pulse of 250.2 ms.
+    Where program and paper differ, the program is followed: `clamp=True`. The clamp acts 1e-11 of a rate below rest, so
+    that linear stability about rest is that of the equations, with the clamp and without. Inputs are in pA; the program
+    adds beta_E times as many Hz. Its pulse lasts from 2 s to 2.25 s with both ends, 1251 steps of 0.2 ms: a Pulse of
+    250.2 ms.
 
     References
     ----------
@@ -104,7 +105,6 @@ class Joglekar2018(Circuit):
     maps: ClassVar[tuple[str, ...]] = ("hierarchy",)
     citation: ClassVar[str] = "Joglekar et al. 2018, Neuron 98:222, doi 10.1016/j.neuron.2018.02.031"
     step = staticmethod(step)
-    derivative = staticmethod(derivative)
 
     def __post_init__(self) -> None:
         _checks.check_known(self.regime, tuple(_REGIMES), what="regime", where="Joglekar2018")
@@ -130,9 +130,10 @@ class Joglekar2018(Circuit):
         self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Floats], p: Mapping[str, Floats]
     ) -> dict[str, Floats]:
         """Return the graded excitation, the background currents and the floors of the rates, per area."""
-        # Rates of these equations are never negative, so that a floor of 0 is none.
-        on = float(self.clamp)
-        floors = {"floor_E": on * p["r_E_rest"], "floor_I": on * p["r_I_rest"]}
+        # The floor lies a hair below rest, so that rest is no kink, about which the model could not be linearised.
+        # Rates of these equations are never negative: a floor of 0 is none.
+        share = 1 - 1e-11 if self.clamp else 0.0
+        floors = {"floor_E": share * p["r_E_rest"], "floor_I": share * p["r_I_rest"]}
         return {**grade(maps, areas, weights["fln"], p), **floors}
 
     def weights(self, connectome: Connectome) -> dict[str, Floats]:

@@ -67,7 +67,7 @@ class WilsonCowan(Circuit):
     Notes
     -----
     In the terms of the paper w_EE, w_EI, w_IE, w_II are c1, c2, c3, c4, and refractory_E, refractory_I are r_e, r_i.
-    Other simulators differ in details: many set k = 1, leave out the second term of S, or divide conduction by a
+    Other simulators differ in details: many set k = 1, leave out the second term of S, or couple by a
     normalised matrix; `connectome.normalise` gives the last.
 
     References
@@ -103,7 +103,6 @@ class WilsonCowan(Circuit):
     recorded: ClassVar[tuple[str, ...]] = ("r_E", "r_I")
     citation: ClassVar[str] = "Wilson & Cowan 1972, Biophys J 12:1, doi 10.1016/S0006-3495(72)86068-5"
     step = staticmethod(step)
-    derivative = staticmethod(derivative)
 
     def weights(self, connectome: Connectome) -> dict[str, Floats]:
         """Return the fractions of labelled neurons as they are."""
