@@ -197,7 +197,8 @@ def _run(plan: Mapping[str, Any], where: object, progress: bool | None) -> xr.Da
     from cortexsim.plan import check
     from cortexsim.simulate import SimulationDiverged, simulate
 
-    connectome = _call(_connectome, _table(plan, "connectome", where), f"[connectome] of {where}")
+    anatomy = _table(plan, "connectome", where)
+    connectome = _call(_connectome, anatomy, f"[connectome] of {where}")
     circuit = _choose(circuits.ALL, "name", _table(plan, "circuit", where), f"[circuit] of {where}")
     drives = []
     for number, table in enumerate(_tables(plan, "stimulus", where), start=1):
@@ -206,8 +207,9 @@ def _run(plan: Mapping[str, Any], where: object, progress: bool | None) -> xr.Da
         with _input_errors():
             check_known(drives[-1].area, connectome.areas, what="area", where=here, listed="`connectome.areas`")
             check_known(drives[-1].input, [v.name for v in circuit.inputs], what="input", where=here)
+    maps = getattr(gradients, anatomy.get("name", "macaque40"))()  # the maps carry the network's name
     given = {
-        "model": Model(connectome, circuit, gradients.macaque40()),
+        "model": Model(connectome, circuit, maps),
         "stimulus": functools.reduce(operator.add, drives) if drives else None,
         "progress": progress,
         "state": None,
