@@ -275,7 +275,7 @@ def _gradient(maps: xr.Dataset) -> Floats:
     counted, hierarchy = np.isfinite(spines), maps["hierarchy"].to_numpy()
     if not counted.any():
         raise ValueError("Map 'spine_count' must be finite in one area at least, but is in none.")
-    return np.where(counted, spines / spines[counted].max(), hierarchy / hierarchy.max())
+    return np.asarray(np.where(counted, spines / spines[counted].max(), hierarchy / hierarchy.max()))
 
 
 def _largest(value: Any, range_of_g: tuple[float, float]) -> Floats:

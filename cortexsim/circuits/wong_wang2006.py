@@ -40,7 +40,6 @@ def step(x: Any, longrange: Any, stimulus: Any, noise: Any, p: Any, dt: Any) -> 
 
 
 _PAPER = "Wong and Wang 2006, Appendix"
-_PROGRAM = "programs of the group: xjwanglab/book, xjwanglab/wong-wang-2006"
 # What J_self S + J_cross S + I0 gives at the initial S = .1, where nothing has been computed yet.
 _INITIAL_RATE = float(abbott_chance(270.0 * (0.2609 * 0.1 - 0.0497 * 0.1 + 0.3255) - 108.0, 0.154))
 
@@ -153,10 +152,11 @@ class WongWang2006(Circuit):
         if abs(c) > 100:
             raise ValueError(f"Argument `coherence` must lie in -100 ... 100 %, but is {coherence} %.")
         base = _checks.check_not_negative("mu0", mu0, "Hz") * _checks.check_finite("J_ext", J_ext, "nA/Hz")
-        return sum(
-            Pulse(area=area, input=name, onset=onset, duration=duration, amplitude=base * (1 + sign * c / 100))
-            for name, sign in (("E1", 1), ("E2", -1))
+        toward, away = (
+            Pulse(area=area, input=name, onset=onset, duration=duration, amplitude=base * share)
+            for name, share in (("E1", 1 + c / 100), ("E2", 1 - c / 100))
         )
+        return toward + away
 
     def program_start(self, areas: Sequence[str]) -> xr.DataArray:
         """Return the state (state, area) of the book's program at t = 0, for `simulate(state=...)`.
