@@ -48,4 +48,4 @@ def test_notebook_runs(notebook: Path, tmp_path: Path) -> None:
 
     book = nbformat.read(notebook, as_version=4)
     kernel = {"metadata": {"path": str(tmp_path)}}
-    NotebookClient(book, timeout=300, kernel_name="python3", resources=kernel).execute()
+    NotebookClient(book, timeout=600, startup_timeout=300, kernel_name="python3", resources=kernel).execute()
