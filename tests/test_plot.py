@@ -1,19 +1,23 @@
 """Facts about the pictures: what stands where, with which names and units, and that nothing else is touched."""
 
-import io
+import base64
 import itertools
 import json
+import pickle
+from types import SimpleNamespace
 
 import matplotlib
-import matplotlib.image
 import matplotlib.pyplot
 import numpy as np
 import pytest
+import xarray as xr
+from IPython.core.formatters import DisplayFormatter
+from IPython.core.pylabtools import select_figure_formats
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from published_delay import CUE, published_result
 
-from cortexsim import plot
+from cortexsim import load_connectome, plot
 from cortexsim.stimulus import Step, working_memory
 from cortexsim.validate import persistence
 
@@ -26,8 +30,34 @@ def result():
 
 
 @pytest.fixture(scope="module")
+def few(result):
+    return result.sel(area=["V1", "LIP", "24c"])
+
+
+@pytest.fixture(scope="module")
 def judged(result):
     return persistence(result)
+
+
+@pytest.fixture(scope="module")
+def judged_few(few):
+    return persistence(few)
+
+
+@pytest.fixture(scope="module")
+def heat(result):
+    """The picture of activity with all defaults."""
+    return plot.activity(result.r_E1)
+
+
+@pytest.fixture(scope="module")
+def overview(result):
+    return plot.summary(result.assign_attrs(parameters=json.dumps({"dopamine": 1.5})))
+
+
+@pytest.fixture(scope="module")
+def fln():
+    return load_connectome("macaque40").fln
 
 
 def points_of(ax):
@@ -48,16 +78,14 @@ def overlapping(ax):
 
 def test_activity_shows_the_mean_rate_of_each_area_from_low_to_high_in_the_hierarchy(result):
     trials = published_result(1.5, trials=2)
-    trials["r_E1"] = trials.r_E1 * (1 + trials.trial)
-    trials.r_E1.attrs.update(result.r_E1.attrs)
-    for rates in (trials.r_E1, trials.r_E1.isel(area=slice(None, None, -1))):
-        ax = plot.activity(rates).axes[0]
-        assert [label.get_text() for label in ax.get_yticklabels()] == list(result.area.values)
-        np.testing.assert_allclose(ax.collections[0].get_array(), 1.5 * result.r_E1[0].T, rtol=1e-14)
+    turned = (trials.r_E1 * (1 + trials.trial)).isel(area=slice(None, None, -1))
+    ax = plot.activity(turned).axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(result.area.values)
+    np.testing.assert_allclose(ax.collections[0].get_array(), 1.5 * result.r_E1[0].T, rtol=1e-14)
 
 
-def test_activity_labels_carry_the_units_of_the_attrs(result):
-    rates = result.r_E1.assign_attrs(units="spikes/s")
+def test_activity_labels_carry_the_units_of_the_attrs(few):
+    rates = few.r_E1.assign_attrs(units="spikes/s")
     rates["time"] = rates.time.assign_attrs(units="s")
     ax, colour_bar = plot.activity(rates).axes
     assert ax.get_xlabel() == "Time (s)"
@@ -65,38 +93,37 @@ def test_activity_labels_carry_the_units_of_the_attrs(result):
     assert ax.get_title(loc="left") == "Rate of E1"
 
 
-def test_activity_of_another_quantity_goes_by_its_own_name_and_sign(result):
-    current = (-result.r_E1).rename("I").assign_attrs(units="pA", long_name="current to E1")
+def test_activity_of_another_quantity_goes_by_its_own_name_and_sign(few):
+    current = (-few.r_E1).rename("I").assign_attrs(units="pA", long_name="current to E1")
     ax, colour_bar = plot.activity(current).axes
     assert colour_bar.get_ylabel() == "Current to E1 (pA)"
     assert ax.collections[0].get_clim()[0] == current.min()
     assert plot.traces(current, areas=["V1"]).axes[0].get_ylabel() == "Current to E1 (pA)"
 
 
-def test_activity_of_a_result_has_a_panel_per_rate_on_one_colour_scale(result):
-    figure = plot.activity(result)
+def test_activity_of_a_result_has_a_panel_per_rate_on_one_colour_scale(few):
+    figure = plot.activity(few)
     left, right, _ = figure.axes
     assert [ax.get_title(loc="left") for ax in (left, right)] == ["Rate of E1", "Rate of E2"]
     assert left.collections[0].get_clim() == right.collections[0].get_clim()
-    assert plot.activity(result, variables=["r_E1"], vmax=7.0).axes[0].collections[0].get_clim() == (0.0, 7.0)
+    assert plot.activity(few, variables=["r_E1"], vmax=7.0).axes[0].collections[0].get_clim() == (0.0, 7.0)
 
 
-def test_every_name_of_an_area_has_a_row_of_its_own(result):
-    figure = plot.activity(result.r_E1)
-    figure.draw_without_rendering()
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    boxes = [label.get_window_extent(renderer).expanded(1.0, 0.75) for label in figure.axes[0].get_yticklabels()]
+def test_every_name_of_an_area_has_a_row_of_its_own(heat):
+    heat.draw_without_rendering()
+    renderer = FigureCanvasAgg(heat).get_renderer()
+    boxes = [label.get_window_extent(renderer).expanded(1.0, 0.75) for label in heat.axes[0].get_yticklabels()]
     assert len(boxes) == 40
     assert not any(low.overlaps(high) for low, high in itertools.pairwise(boxes))
 
 
-def test_stimuli_stand_above_the_panel_as_bars(result):
+def test_stimuli_stand_above_the_panel_as_bars(few):
     off = {"type": "Pulse", "input": "SST2", "onset": 2000.0, "duration": 400.0, "amplitude": -100.0}
     stimulus = json.dumps([CUE, {**off, "area": "8m"}, {**off, "area": "LIP"}, {**CUE, "input": "E2_dendrite"}])
-    ax = plot.activity(result.r_E1, stimulus=stimulus).axes[0]
+    ax = plot.activity(few.r_E1, stimulus=stimulus).axes[0]
     assert [text.get_text() for text in ax.texts] == ["V1 E1 dendrite", "V1 E2 dendrite", "2 areas SST2"]
     assert [list(line.get_xdata()) for line in ax.lines] == [[1000, 1400], [1000, 1400], [2000, 2400]]
-    assert plot.activity(result.r_E1).axes[0].texts[:] == []
+    assert plot.activity(few.r_E1).axes[0].texts[:] == []
 
 
 def test_stimuli_are_given_as_objects_too_and_go_by_their_names(result):
@@ -108,24 +135,26 @@ def test_stimuli_are_given_as_objects_too_and_go_by_their_names(result):
     assert list(ax.lines[-1].get_xdata()) == [3000, 4990]  # without end: up to the last sample
 
 
-def test_traces_draw_each_rate_in_each_area_with_a_band_over_trials(result):
-    for trials, bands in ((1, 0), (3, 2)):
-        axes = plot.traces(published_result(1.5, trials=trials)).axes
-        assert [ax.texts[0].get_text() for ax in axes] == ["V1", "MT", "LIP", "46d", "9/46d", "24c"]
-        assert axes[-1].get_xlabel() == "Time (ms)"
-        assert {ax.get_ylabel() for ax in axes} == {"Rate (Hz)"}
-        assert all(sum(type(c).__name__ == "FillBetweenPolyCollection" for c in ax.collections) == bands for ax in axes)
+def test_traces_draw_each_rate_in_each_area_with_a_band_over_trials(result, overview):
+    axes = plot.traces(published_result(1.5, trials=3)).axes
+    assert [ax.texts[0].get_text() for ax in axes] == ["V1", "MT", "LIP", "46d", "9/46d", "24c"]
+    assert axes[-1].get_xlabel() == "Time (ms)"
+    assert {ax.get_ylabel() for ax in axes} == {"Rate (Hz)"}
     np.testing.assert_array_equal(axes[-1].lines[0].get_ydata(), result.r_E1.sel(area="24c", trial=0))
+    for drawn, bands in ((axes, 2), (overview.axes[2:8], 0)):  # of three trials, and of one
+        kinds = [[type(marks).__name__ for marks in ax.collections] for ax in drawn]
+        assert [names.count("FillBetweenPolyCollection") for names in kinds] == [bands] * 6
 
 
 def test_traces_of_another_cortex_take_even_steps_through_its_areas(result):
-    few = result.isel(area=slice(0, 12)).drop_sel(area="MT")
-    assert [ax.texts[0].get_text() for ax in plot.traces(few).axes] == ["V1", "V4", "3", "DP", "8m", "5"]
+    twelve = result.isel(area=slice(0, 12)).drop_sel(area="MT")
+    assert [ax.texts[0].get_text() for ax in plot.traces(twelve).axes] == ["V1", "V4", "3", "DP", "8m", "5"]
 
 
 @pytest.fixture(scope="module")
-def cortex(judged):
-    return plot.cortex_map(judged.areas.delay).axes
+def cortex(overview):
+    """The map of the summary: lateral view, medial view, colour bar."""
+    return overview.axes[8:10] + overview.axes[-1:]
 
 
 def test_map_shows_each_area_once_at_its_centroid(judged, cortex):
@@ -153,8 +182,8 @@ def test_map_says_where_the_front_is(cortex):
     assert medial.get_ylabel() == "ventral  ←  z (mm)  →  dorsal"
 
 
-def test_hierarchy_shows_each_area_by_what_experiments_report(judged):
-    ax = plot.hierarchy(judged).axes[0]
+def test_hierarchy_shows_each_area_by_what_experiments_report(overview, judged):
+    ax = overview.axes[1]
     sizes = [len(marks.get_offsets()) for marks in ax.collections]
     assert sizes == [12, 7, 21]
     np.testing.assert_array_equal(
@@ -166,49 +195,118 @@ def test_hierarchy_shows_each_area_by_what_experiments_report(judged):
     assert ax.get_ylabel() == "Delay activity above baseline (Hz)"
 
 
-def test_summary_has_content_and_readable_names_and_says_what_was_found(result):
-    figure = plot.summary(result.assign_attrs(parameters=json.dumps({"dopamine": 1.5})))
-    assert [text.get_text() for text in figure.texts] == [
+def test_summary_has_content_and_readable_names_and_says_what_was_found(overview):
+    assert [text.get_text() for text in overview.texts] == [
         "FroudistWalsh2021, dopamine 1.5",
         "23 of 40 areas hold the memory through the delay; 18 of 19 well-studied areas agree with experiments",
     ]
-    file = io.BytesIO()
-    figure.savefig(file, format="png")
-    file.seek(0)
-    picture = matplotlib.image.imread(file)
+    canvas = FigureCanvasAgg(overview)
+    canvas.draw()
+    picture = np.asarray(canvas.buffer_rgba())
     assert picture.shape[:2] == (1575, 1500)
-    assert (picture[..., :3] < 0.99).any(axis=-1).mean() > 0.2
-    scatter, lateral, medial = figure.axes[1], figure.axes[8], figure.axes[9]
+    assert (picture[..., :3] < 252).any(axis=-1).mean() > 0.2
+    scatter, lateral, medial = (overview.axes[i] for i in (1, 8, 9))
     assert len(names_of(scatter)) == len(names_of(lateral)) + len(names_of(medial)) == 40
     assert [overlapping(ax) for ax in (scatter, lateral, medial)] == [[], [], []]
 
 
-def test_summary_shows_the_judgement_that_it_is_given(result):
-    few = result.isel(area=slice(0, 10))  # up to 8m, which persists by the default threshold
-    figure = plot.summary(few, persistence(few, threshold=20.0))
-    assert figure.texts[1].get_text().startswith("0 of 10 areas")
-    assert figure.axes[1].lines[0].get_ydata() == [20.0, 20.0]
+def test_summary_shows_the_judgement_that_it_is_given(few):
+    figure = plot.summary(few, persistence(few, threshold=90.0))
+    assert figure.texts[1].get_text().startswith("0 of 3 areas")
+    assert figure.axes[1].lines[0].get_ydata() == [90.0, 90.0]
 
 
 def test_names_stay_clear_of_each_other_where_all_areas_are_silent():
-    ax = plot.hierarchy(persistence(published_result(0.0))).axes[0]
+    ax = plot.hierarchy(persistence(published_result(0.0)), ax=Figure().subplots()).axes[0]
     assert len(names_of(ax)) == 40
     assert overlapping(ax) == []
 
 
-def test_plots_draw_on_given_axes(result, judged):
+@pytest.fixture(scope="module")
+def strengths(fln):
+    return plot.matrix(fln)
+
+
+def test_matrix_of_strengths_has_a_log_scale_and_leaves_absent_connections_blank(fln, strengths):
+    ax, colour_bar = strengths.axes
+    (image,) = ax.images
+    drawn = image.get_array()
+    np.testing.assert_array_equal(drawn.mask, fln == 0)
+    np.testing.assert_array_equal(drawn.filled(0.0), fln)
+    assert (image.norm.vmin, image.norm.vmax) == (fln.where(fln > 0).min(), fln.max())
+    assert image.norm(0.01) == pytest.approx(np.log(0.01 / image.norm.vmin) / np.log(image.norm.vmax / image.norm.vmin))
+    assert colour_bar.get_ylabel() == "Fraction of labelled neurons (FLN)"
+
+
+def test_matrix_has_targets_down_and_sources_across_each_name_in_a_place_of_its_own(fln, strengths):
+    ax = strengths.axes[0]
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("Target", "Source")
+    assert ax.yaxis_inverted()
+    strengths.draw_without_rendering()
+    renderer = FigureCanvasAgg(strengths).get_renderer()
+    for labels, room in ((ax.get_yticklabels(), (1.0, 0.75)), (ax.get_xticklabels(), (0.75, 1.0))):
+        assert [label.get_text() for label in labels] == list(fln.target.values)
+        boxes = [label.get_window_extent(renderer).expanded(*room) for label in labels]
+        assert not any(one.overlaps(other) for one, other in itertools.pairwise(boxes))
+
+
+def test_matrix_of_layers_has_a_linear_scale_and_leaves_out_what_is_nan(fln):
+    sln = load_connectome("macaque40").sln.where(fln > 0)[:3, :3]
+    ax = plot.matrix(sln, vmin=0.0, vmax=1.0).axes[0]
+    (image,) = ax.images
+    assert image.norm(0.25) == 0.25
+    np.testing.assert_array_equal(image.get_array().mask, np.isnan(sln))
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["V1", "V2", "V4"]
+
+
+def test_a_large_matrix_names_every_few_rows():
+    areas = [f"area{i:03}" for i in range(250)]
+    values = xr.DataArray(np.eye(250, 2), {"target": areas, "source": areas[:2]}, name="weight")
+    ax = plot.matrix(values).axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == areas[::3]
+    assert list(ax.get_yticks()) == list(range(0, 250, 3))
+
+
+def test_plots_draw_on_given_axes(few, judged_few, fln):
     figure = Figure()
-    axes = figure.subplots(1, 4)
-    assert plot.activity(result.r_E1, ax=axes[0]) is figure
-    assert plot.hierarchy(judged, ax=axes[1]) is figure
-    assert plot.cortex_map(judged.areas.delay, ax=axes[2:]) is figure
-    assert all(ax.collections for ax in axes)
+    axes = figure.subplots(1, 5)
+    assert plot.activity(few.r_E1, ax=axes[0]) is figure
+    assert plot.hierarchy(judged_few, ax=axes[1]) is figure
+    assert plot.cortex_map(judged_few.areas.delay, ax=axes[2:4]) is figure
+    assert plot.matrix(fln[:3, :3], ax=axes[4]) is figure
+    assert all(ax.collections or ax.images for ax in axes)
 
 
-def test_plots_leave_the_settings_of_matplotlib_and_pyplot_alone(result, judged, tmp_path):
+def test_axes_made_within_styled_have_the_style_in_full(few):
+    with plot.styled():
+        ax = Figure().subplots()
+    plot.traces(few, areas=["V1"], ax=[ax])
+    own = plot.traces(few, areas=["V1"]).axes[0]
+    for one in (ax, own):
+        assert not one.spines["top"].get_visible()
+        assert one.get_xticklabels()[0].get_fontsize() == 7.0
+
+
+def test_a_figure_shows_itself_once_in_a_notebook_with_and_without_pyplot(few):
+    figure = plot.traces(few, areas=["V1"])
+    assert isinstance(figure, Figure)
+    shell = SimpleNamespace(display_formatter=DisplayFormatter())
+    for pyplot in (False, True):
+        if pyplot:  # what `%matplotlib inline` does
+            select_figure_formats(shell, {"png"})
+        shown, size = shell.display_formatter.format(figure)
+        assert set(shown) == {"text/plain", "image/png"}
+        picture = shown["image/png"]
+        assert (base64.b64decode(picture) if isinstance(picture, str) else picture).startswith(b"\x89PNG")
+        assert pyplot or size["image/png"] == {"width": 499, "height": 134}  # 5.2 by 1.4 inches
+    assert matplotlib.pyplot.get_fignums() == []  # none that pyplot would show a second time
+    assert len(pickle.loads(pickle.dumps(figure)).axes) == 1
+
+
+def test_plots_leave_the_settings_of_matplotlib_and_pyplot_alone(few, judged_few, tmp_path):
     before = dict(matplotlib.rcParams)
-    plot.traces(result, areas=["V1"]).savefig(tmp_path / "traces.png")
-    plot.cortex_map(judged.areas.delay, views=["medial"])
+    plot.traces(few, areas=["V1"]).savefig(tmp_path / "traces.png")
+    plot.cortex_map(judged_few.areas.delay, views=["medial"])
     assert dict(matplotlib.rcParams) == before
     assert matplotlib.pyplot.get_fignums() == []
 
@@ -238,7 +336,9 @@ def test_wrong_input_raises_and_says_the_way_out(result, judged):
         plot.traces(result, areas=["46"])
     with pytest.raises(TypeError, match="pass one variable"):
         plot.cortex_map(judged.areas)
-    with pytest.raises(ValueError, match=r"coordinate 'x' along `area`.*macaque40"):
+    with pytest.raises(
+        ValueError, match=r"coordinate 'x' along `area`.*macaque40.*set_coords\(\['x', 'y', 'z'\]\)\.d1"
+    ):
         plot.cortex_map(judged.areas.delay.drop_vars("x"))
     with pytest.raises(ValueError, match="one value per area"):
         plot.cortex_map(result.r_E1)
@@ -251,3 +351,26 @@ def test_wrong_input_raises_and_says_the_way_out(result, judged):
     bare = persistence(result.drop_vars("hierarchy"))
     with pytest.raises(ValueError, match="coordinate 'hierarchy' along `area`"):
         plot.hierarchy(bare)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (lambda m: m - 0.1, {"scale": "log"}, "no value may be negative, but the least is -0.1"),
+        (lambda m: m, {"scale": "logs"}, "Unknown scale 'logs' in matrix; did you mean 'log'"),
+        (lambda m: m, {"vmin": 0.0}, "0 < vmin <= vmax, but goes from 0 to"),
+        (lambda m: m, {"vmax": 0.0, "scale": "linear", "vmin": 1.0}, "vmin <= vmax, but goes from 1 to 0"),
+        (lambda m: 0 * m, {}, "all are NaN, or zero on a log scale"),
+        (lambda m: m / 0, {}, "some are infinite"),
+        (lambda m: m.drop_vars("source"), {}, r"dim 'source' has none.*assign_coords\(source="),
+        (lambda m: m[0], {}, r"two dims, such as \(target, source\), but has {'source': 40}"),
+    ],
+)
+def test_matrices_that_cannot_be_drawn_raise_and_say_the_way_out(fln, change, options, message):
+    with pytest.raises(ValueError, match=message):
+        plot.matrix(change(fln), **options)
+
+
+def test_a_matrix_without_labels_is_a_type_error(fln):
+    with pytest.raises(TypeError, match=r"pass one matrix, such as cortex\.fln"):
+        plot.matrix(fln.values)

@@ -37,7 +37,8 @@ def activity(
     ----------
     rates : DataArray or Dataset (trial, time, area) or (time, area)
         One rate, such as ``result.r_E1``, or a whole result. Trials are averaged. Areas are ordered by the coordinate
-        `hierarchy` where there is one, else they stay as they stand.
+        `hierarchy` where there is one, else they stay as they stand. A stretch of time is chosen beforehand: with
+        ``result.sel(time=slice(500, None))`` the picture begins when the model has settled.
     variables
         Which rates of a Dataset to draw, one panel each, on a common colour scale.
     stimulus

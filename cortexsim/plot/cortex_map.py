@@ -44,7 +44,8 @@ def cortex_map(
     ----------
     values : DataArray (area)
         For instance ``persistence(result).areas.delay``, with the coordinates `x` (right), `y` (front) and `z` (up) in
-        mm along `area`. `long_name` and `units` label the colours.
+        mm along `area`. A gradient takes them along by ``gradients.macaque40().set_coords(["x", "y", "z"]).d1``.
+        `long_name` and `units` label the colours.
     views
         Any of "lateral" and "medial", one panel each.
     vmin, vmax
@@ -68,9 +69,10 @@ def cortex_map(
     if not isinstance(values, xr.DataArray):
         raise TypeError(
             f"Argument `values` must be a DataArray over `area`, but is {type(values).__name__}; "
-            "pass one variable, such as persistence(result).areas.delay."
+            "pass one variable, such as persistence(result).areas.delay or maps.set_coords(['x', 'y', 'z']).d1."
         )
-    check_maps(values, ("x", "y", "z"), "The map of the cortex")
+    way_out = "make it a coordinate before you pick a map: maps.set_coords(['x', 'y', 'z']).d1"
+    check_maps(values, ("x", "y", "z"), "The map of the cortex", way_out)
     if values.dims != ("area",):
         raise ValueError(f"The map of the cortex needs one value per area, but got the dims {values.dims}.")
     if (values.x > 0).any():

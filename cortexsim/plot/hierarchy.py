@@ -43,7 +43,8 @@ def hierarchy(persistence: Persistence, *, ax: Axes | None = None) -> Figure:
             f"Argument `persistence` must be what `validate.persistence` returns, but is {type(persistence).__name__}."
         )
     areas = persistence.areas
-    check_maps(areas, ("hierarchy",), "The plot over the hierarchy")
+    way_out = "add it before you judge: result.assign_coords(hierarchy=('area', [...]))"
+    check_maps(areas, ("hierarchy",), "The plot over the hierarchy", way_out)
     studied, reported = areas.well_studied.values, areas.reported.values
     kinds = (
         ("reported in experiments", studied & reported, "o", BLUE, BLUE),

@@ -58,7 +58,9 @@ def place_names(
     frame = ax.get_window_extent()
     low, high = np.array([frame.x0, frame.y0]) / pixel, np.array([frame.x1, frame.y1]) / pixel
 
-    half = np.array([TextPath((0.0, 0.0), name, size=size).get_extents().size for name in names]) / 2.0
+    outlines = [TextPath((0.0, 0.0), name, size=size) for name in names]
+    drawn = [outline.vertices[outline.codes != TextPath.CLOSEPOLY] for outline in outlines]
+    half = np.array([np.ptp(vertices, axis=0) for vertices in drawn]) / 2.0
     halo = [patheffects.withStroke(linewidth=1.5, foreground="white")]
     notes = [
         ax.annotate(

@@ -44,7 +44,26 @@ DPI = 150.0
 
 
 def styled() -> AbstractContextManager[None]:
-    """Return a context in which artists get the package's style; matplotlib's global settings stay as they are."""
+    """Return a context in which artists get the package's style; matplotlib's global settings stay as they are.
+
+    Every plot draws within it. Axes that you pass as `ax` have their frame and ticks already: make them within it too.
+
+    Returns
+    -------
+    context manager
+        For a ``with`` statement.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> import cortexsim as cx
+    >>> cortex = cx.load_connectome("macaque40")
+    >>> with cx.plot.styled():
+    ...     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
+    >>> for matrix, ax in ((cortex.fln, left), (cortex.distance, right)):
+    ...     _ = cx.plot.matrix(matrix, ax=ax)
+    >>> plt.close(figure)
+    """
     import matplotlib
 
     return matplotlib.rc_context(STYLE)
@@ -61,7 +80,8 @@ def axes_for(
         If `ax` is something else, or a different number of Axes.
     """
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+
+    from cortexsim.plot.figure import Figure
 
     if ax is None:
         figure = Figure(figsize=figsize, dpi=DPI, layout="constrained")
@@ -90,13 +110,13 @@ def label(values: xr.DataArray) -> str:
     return name[:1].upper() + name[1:] + (f" ({units})" if units not in ("", "1") else "")
 
 
-def check_maps(values: xr.Dataset | xr.DataArray, names: Sequence[str], picture: str) -> None:
-    """Raise ValueError unless `values` has the dimension `area` and carries the maps `names` along it."""
+def check_maps(values: xr.Dataset | xr.DataArray, names: Sequence[str], picture: str, otherwise: str) -> None:
+    """Raise ValueError, with the way out `otherwise`, unless `values` has the coordinates `names` along `area`."""
     if "area" not in values.dims:
         raise ValueError(f"{picture} needs values along `area`, but got the dims {tuple(values.dims)}.")
     missing = [name for name in names if name not in values.coords or values.coords[name].dims != ("area",)]
     if missing:
         raise ValueError(
             f"{picture} needs the coordinate {missing[0]!r} along `area`; simulate a Model with "
-            "`gradients.macaque40()`, or add it: values.assign_coords({...: ('area', [...])})."
+            f"`gradients.macaque40()`, or {otherwise}."
         )

@@ -27,7 +27,8 @@ def summary(result: xr.Dataset, persistence: Persistence | None = None) -> Figur
     Parameters
     ----------
     result
-        What `simulate` returned, with the rates `r_E1` and `r_E2` and the maps of `gradients.macaque40()`.
+        What `simulate` returned, with the rates `r_E1` and `r_E2` and the maps of `gradients.macaque40()`. To leave out
+        the first 500 ms, in which the model settles, pass ``result.sel(time=slice(500, None))``.
     persistence
         What `validate.persistence(result)` returned, where it was called with other than its defaults.
 
@@ -41,13 +42,13 @@ def summary(result: xr.Dataset, persistence: Persistence | None = None) -> Figur
     TypeError, ValueError
         As `validate.persistence` and the other plots do.
     """
-    from matplotlib.figure import Figure
+    from cortexsim.plot.figure import Figure
 
     judged = validate.persistence(result) if persistence is None else persistence
     with styled():
         figure = Figure(figsize=(_WIDTH, _HEIGHT), dpi=DPI)
         above = _row(figure, 5.15, 9.4).subgridspec(1, 2, width_ratios=(1.35, 1), wspace=0.23)
-        middle = _row(figure, 3.6, 4.5).subgridspec(1, 6, wspace=0.1)
+        middle = _row(figure, 3.6, 4.5).subgridspec(1, min(6, judged.areas.sizes["area"]), wspace=0.1)
         below = _row(figure, 0.5, 2.9).subgridspec(1, 2, wspace=0.15)
         heat, scatter = figure.add_subplot(above[0]), figure.add_subplot(above[1])
         small = list(middle.subplots(squeeze=False, sharex=True, sharey=True).flat)
