@@ -25,7 +25,6 @@ import cortexsim as cx
 LEVELS = np.linspace(0.0, 3.0, 61)
 SHOWN = (0.75, 1.0, 1.5, 2.0)  # no memory, then one that is lost to the distractor, held, lost
 NOISY_TRIALS = 3
-THRESHOLD = 5.0  # Hz above baseline
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#666666"
 
 
@@ -36,12 +35,13 @@ def main(out: Path = Path()) -> None:
     contest = sweep(distracted, LEVELS, noise=False)
     noisy = sweep(cue, np.repeat(LEVELS[::3], NOISY_TRIALS), seed=0)
 
+    held = by_dopamine(quiet)
     table = xr.Dataset(
         {
-            "areas": holding(quiet.r_E1),
-            "rate": delay_rate(quiet.r_E1).mean("area"),
-            "cue": holding(contest.r_E1),
-            "distractor": holding(contest.r_E2),
+            "areas": held.n_persistent,
+            "rate": held.delay.mean("area"),
+            "cue": by_dopamine(contest).n_persistent,
+            "distractor": by_dopamine(contest, "r_E2").n_persistent,
         }
     )
     print_table(table)
@@ -49,26 +49,21 @@ def main(out: Path = Path()) -> None:
     out.mkdir(parents=True, exist_ok=True)
     picture = out / "froudistwalsh2021_dopamine.png"
     with matplotlib.rc_context({"font.size": 8.5, "legend.fontsize": 7.5, "legend.frameon": False}):
-        figure = draw(table, noisy, contest, distracted)
+        figure = draw(table, by_dopamine(noisy), contest.swap_dims(trial="dopamine"), distracted)
         figure.savefig(picture)
     print(f"\nWrote {picture}")
 
 
 def sweep(task: cx.Schedule, levels: np.ndarray, **options) -> xr.Dataset:
-    """Simulate one trial per level of dopamine; `dopamine` takes the place of the dimension `trial`."""
+    """Simulate one trial per level of dopamine, side by side."""
     circuit = cx.circuits.FroudistWalsh2021(dopamine=levels)
     model = cx.Model(cx.load_connectome("macaque40"), circuit, cx.gradients.macaque40())
-    return cx.simulate(model, task, duration=task.duration, trials=len(levels), **options).swap_dims(trial="dopamine")
+    return cx.simulate(model, task, duration=task.duration, trials=len(levels), **options)
 
 
-def delay_rate(rate: xr.DataArray) -> xr.DataArray:
-    """Return the mean over the last 500 ms."""
-    return rate.sel(time=slice(4500, None)).mean("time")
-
-
-def holding(rate: xr.DataArray) -> xr.DataArray:
-    """Return how many areas fire more than 5 Hz above their baseline at the end of the trial."""
-    return (delay_rate(rate) - rate.sel(time=slice(500, 1000)).mean("time") > THRESHOLD).sum("area")
+def by_dopamine(result: xr.Dataset, variable: str = "r_E1") -> xr.Dataset:
+    """Judge in which areas the rate stays 5 Hz above its baseline; `dopamine` takes the place of the trials."""
+    return cx.validate.persistence_by_trial(result, variable=variable).swap_dims(trial="dopamine")
 
 
 def print_table(table: xr.Dataset) -> None:
@@ -93,15 +88,15 @@ def print_table(table: xr.Dataset) -> None:
     print(f"Delay activity is highest at {best:.2f}: {table.rate.max().item():.2f} Hz, the mean of all areas.")
 
 
-def draw(table: xr.Dataset, noisy: xr.Dataset, contest: xr.Dataset, task: cx.Schedule) -> Figure:
-    """Return the figure: above what depends on dopamine, below one area over time at four levels."""
+def draw(table: xr.Dataset, held: xr.Dataset, contest: xr.Dataset, task: cx.Schedule) -> Figure:
+    """Return the figure: above what depends on dopamine (`held`: with noise), below one area at four levels."""
     figure = Figure(figsize=(8.5, 5.2), dpi=150, layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=(1.2, 1.0))
     count, rate, winner = above.subplots(1, 3)
 
     for ax, quiet, noise, label in (
-        (count, table.areas, holding(noisy.r_E1), "Areas that hold the cue"),
-        (rate, table.rate, delay_rate(noisy.r_E1).mean("area"), "Mean delay activity of E1 (Hz)"),
+        (count, table.areas, held.n_persistent, "Areas that hold the cue"),
+        (rate, table.rate, held.delay.mean("area"), "Mean delay activity of E1 (Hz)"),
     ):
         ax.plot(quiet.dopamine, quiet, color=BLUE, label="without noise")
         ax.plot(noise.dopamine, noise, ".", color=GREY, alpha=0.5, label=f"with noise, {NOISY_TRIALS} trials")
