@@ -25,7 +25,7 @@ class Plan:
     model: Model
     stimuli: tuple[Stimulus | None, ...]
     channels: tuple[tuple[str, str], ...]
-    trials: tuple[int, ...]
+    trials: Sequence[int]
     duration: float
     dt: float
     seed: int
@@ -81,7 +81,7 @@ def check(
     every = _checks.check_positive("every", every, "ms")
     steps = _checks.whole_steps("duration", duration, dt)
     _checks.whole_steps("every", every, dt)
-    kind = _checks.check_known(str(np.dtype(dtype)), ("float64", "float32"), what="precision", where="`dtype`")
+    kind = _checks.check_known(_precision(dtype), ("float64", "float32"), what="precision", where="`dtype`")
     which = _trials(trials)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
         raise ValueError(f"Argument `seed` must be a whole number from 0 to 2^64 - 1, but is {seed!r}.")
@@ -112,6 +112,13 @@ def check(
     )
 
 
+def _precision(dtype: Any) -> str:
+    try:
+        return str(np.dtype(dtype))
+    except TypeError:
+        return str(dtype)
+
+
 def _duration(duration: float | None, stimulus: Any) -> float:
     if duration is not None:
         return duration
@@ -120,7 +127,7 @@ def _duration(duration: float | None, stimulus: Any) -> float:
     raise TypeError("Argument `duration` must be given in ms, unless the stimulus is a Schedule, which has one.")
 
 
-def _trials(trials: Any) -> tuple[int, ...]:
+def _trials(trials: Any) -> Sequence[int]:
     if isinstance(trials, Sequence | np.ndarray) and not isinstance(trials, str):
         which = tuple(_checks.check_count(f"trials[{k}]", t, least=0) for k, t in enumerate(trials))
         if not which:
@@ -128,7 +135,7 @@ def _trials(trials: Any) -> tuple[int, ...]:
         if max(which) >= 2**32:
             raise ValueError(f"Argument `trials` must hold numbers below 2^32, but has {max(which)}.")
         return which
-    return tuple(range(_checks.check_count("trials", trials)))
+    return range(_checks.check_count("trials", trials))
 
 
 def _stimuli(stimulus: Any, n_trials: int) -> tuple[Stimulus | None, ...]:
@@ -172,7 +179,10 @@ def _noise(noise: Any, model: Model, n_trials: int, steps: int) -> tuple[int, ND
     variables = model.circuit.noise
     if isinstance(noise, xr.DataArray):
         noise = _joined_noise(noise, model)
-    values = np.asarray(noise, dtype=np.float64)
+    try:
+        values = np.asarray(noise, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"Argument `noise` must be True, False, or an array of normals, but is {noise!r}.") from None
     if values.ndim == 3:
         values = values[np.newaxis]
     wanted = (steps, len(model.areas), len(variables))

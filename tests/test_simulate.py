@@ -175,6 +175,9 @@ def test_circuit_parameters_that_differ_between_trials_become_coordinates(model)
         ({"trials": [2**32]}, ValueError, "below 2"),
         ({"seed": -1}, ValueError, "`seed` must be a whole number from 0"),
         ({"dtype": "float16"}, ValueError, "Unknown precision 'float16'"),
+        ({"dtype": 5}, ValueError, "Unknown precision '5'"),
+        ({"noise": "yes"}, TypeError, "`noise` must be True, False, or an array of normals, but is 'yes'"),
+        ({"duration": None}, TypeError, "`duration` must be given in ms, unless the stimulus is a Schedule"),
         ({"record": ["r_E3"]}, ValueError, "Unknown variable 'r_E3'.*did you mean 'r_E"),
         ({"record": ["r_E1", "r_E1"]}, ValueError, "'r_E1' stands twice"),
         ({"threads": 0}, ValueError, "`threads` must be at least 1"),
@@ -220,6 +223,13 @@ def test_states_of_another_model_are_refused(model):
 def test_a_run_that_would_not_fit_says_so_before_it_starts(model):
     with pytest.raises(MemoryError, match=r"needs about \d+\.\d GiB.*raise `every` = 0\.5 ms, or run fewer trials"):
         cx.simulate(model, duration=1e6, trials=10_000, every=0.5)
+
+
+def test_a_schedule_brings_its_duration(model):
+    trial = cx.Schedule([cx.Epoch("fixation", 10), cx.Epoch("cue", 5, (("V1", "E1_dendrite", 100),))])
+    result = cx.simulate(model, trial, every=5)
+    assert result.attrs["duration_ms"] == 15
+    assert result.sizes["time"] == 3
 
 
 def test_memory_estimate_covers_the_record(model):
