@@ -130,7 +130,7 @@ def test_weaker_local_memory_can_lose_an_area_but_not_a_hub(model, silenced, are
 
 def test_an_area_by_itself_remembers_above_the_critical_excitation(model):
     """At .46527 nA (paper .4655); 9/46d is the top of the gradient, so its J_s is J_max. Near it all is slow: 120 s."""
-    alone = cx.connectome.single_area("9/46d")
+    alone = cx.single_area("9/46d")
     pulse = cue(area="9/46d", onset=500)
     result = run(model, pulse, duration=120_000, connectome=alone, J_max=(0.4650, 0.46526, 0.46528, 0.4655))
     assert active(result)[:2] == [0, 0]

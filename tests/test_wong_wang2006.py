@@ -15,7 +15,7 @@ BOOK = pd.read_csv(Path(__file__).parent / "reference" / "wongwang2006.csv", com
 
 @pytest.fixture(scope="module")
 def alone():
-    return cx.Model(cx.connectome.single_area(), WongWang2006())
+    return cx.Model(cx.single_area(), WongWang2006())
 
 
 def rates(result):
@@ -132,7 +132,7 @@ def test_the_reduced_node_rests_where_its_equation_is_zero():
 
 def test_noise_of_the_reduced_node_is_additive():
     """One step from the same state: sigma sqrt(dt) times the normal that was given."""
-    model = cx.Model(cx.connectome.single_area(), ReducedWongWang(sigma=0.002))
+    model = cx.Model(cx.single_area(), ReducedWongWang(sigma=0.002))
     normals = xr.DataArray([[[1.5]]], dims=("step", "area", "variable"))
     quiet, kicked = (cx.simulate(model, duration=0.5, every=0.5, noise=n) for n in (False, normals))
     difference = float((kicked.final_state - quiet.final_state).squeeze())
