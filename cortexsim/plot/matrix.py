@@ -53,12 +53,13 @@ def matrix(
     ------
     TypeError, ValueError
         If `values` is not a DataArray with two labelled dimensions, a value is infinite, or negative on a log scale, no
-        value is left to draw, `scale` is unknown, `vmin` is not below `vmax`, or `ax` does not fit.
+        value is left to draw, `scale` is unknown, `vmin` is above `vmax`, or `ax` does not fit.
     """
     from matplotlib.colors import LogNorm, Normalize
 
     _check(values)
-    scale = scale or ("log" if values.name == "fln" else "linear")
+    if scale is None:
+        scale = "log" if values.name == "fln" else "linear"
     check_known(scale, SCALES, what="scale", where="matrix")
     if scale == "log" and (values < 0).any():
         raise ValueError(f"On a log scale no value may be negative, but the least is {values.min().item():g}.")
@@ -67,7 +68,7 @@ def matrix(
         raise ValueError("The matrix must hold a value to draw, but all are NaN, or zero on a log scale.")
     low = shown.min().item() if vmin is None else vmin
     high = shown.max().item() if vmax is None else vmax
-    if low > high or (scale == "log" and low <= 0):
+    if not low <= high or (scale == "log" and low <= 0):
         bounds = "0 < vmin <= vmax" if scale == "log" else "vmin <= vmax"
         raise ValueError(f"The colour scale must have {bounds}, but goes from {low:g} to {high:g}.")
     with styled():
