@@ -2,7 +2,7 @@
 
 __version__ = "0.1.0"
 
-from cortexsim import circuits, connectome, datasets, gradients, plot, validate
+from cortexsim import analysis, circuits, connectome, datasets, gradients, plot, validate
 from cortexsim.connectome import (
     Connectome,
     load_connectome,
@@ -29,6 +29,7 @@ __all__ = [
     "Sine",
     "Step",
     "Stimulus",
+    "analysis",
     "circuits",
     "connectome",
     "datasets",

@@ -177,6 +177,33 @@ def circuits(name: str | None) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+@_cortexsim.command(short_help="Check what papers report: expected, observed, tolerance.")
+@click.argument("papers", nargs=-1)
+@click.option("--out", type=click.Path(path_type=Path), help="Also write the table to this CSV file.")
+def validate(papers: tuple[str, ...], out: Path | None) -> None:
+    """Run the models of PAPERS (AuthorYear; all by default) and hold them to the claims of each.
+
+    A claim that can't be met stays in the table with the reason. Exit code 1 if another claim does not hold.
+    """
+    from cortexsim.results import check_writable
+    from cortexsim.validate import PAPERS, claims, write_claims
+
+    with _input_errors():
+        for paper in papers:
+            check_known(paper, PAPERS, what="paper", where="`cortexsim validate`")
+        if out is not None:
+            check_writable(out, (".csv",))
+    tables = []
+    for paper in papers or PAPERS:
+        tables.append(claims(paper))
+        click.echo(f"{tables[-1]}\n")
+    if out is not None:
+        write_claims(tables, out)
+        click.echo(f"Written: {out}")
+    if unmet := [c.name for t in tables for c in t.unmet]:
+        raise _RunFailed(f"{len(unmet)} of {sum(map(len, tables))} claims do not hold: {'; '.join(unmet)}.")
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
         plan = tomllib.loads(file.read_text(encoding="utf-8"))

@@ -1,5 +1,49 @@
-"""Claims of papers and experiments, checked against a simulated result."""
+"""What papers and experiments report, beside what the models do."""
 
+from __future__ import annotations
+
+import importlib
+
+from cortexsim._checks import check_known
+from cortexsim.validate.claim import Claim, Claims, write_claims
 from cortexsim.validate.persistence import Persistence, persistence, persistence_by_trial
 
-__all__ = ["Persistence", "persistence", "persistence_by_trial"]
+# AuthorYear of each paper with claims, and the module that checks them
+PAPERS = {
+    "Chaudhuri2015": "chaudhuri2015",
+    "Joglekar2018": "joglekar2018",
+}
+
+__all__ = [
+    "PAPERS",
+    "Claim",
+    "Claims",
+    "Persistence",
+    "claims",
+    "persistence",
+    "persistence_by_trial",
+    "write_claims",
+]
+
+
+def claims(paper: str) -> Claims:
+    """Run the models of a paper and return its claims: expected, observed, tolerance, source.
+
+    Parameters
+    ----------
+    paper
+        AuthorYear, one of `PAPERS`.
+
+    Returns
+    -------
+    Claims
+        Prints as a table; `to_csv` saves it.
+
+    Raises
+    ------
+    ValueError
+        If the paper is unknown; the message names the nearest.
+    """
+    check_known(paper, PAPERS, what="paper", where="`claims`")
+    checked: Claims = importlib.import_module(f"{__name__}.{PAPERS[paper]}").check()
+    return checked
