@@ -65,7 +65,7 @@ def _modes(model: Model) -> list[Claim]:
         Claim(f"timescale of mode {k + 1}", tau, float(slow[k]), 0.01, source, "ms")
         for k, tau in enumerate((760.34, 603.44, 322.88, 293.72, 253.90))
     ]
-    flat = dataclasses.replace(model, circuit=dataclasses.replace(model.circuit, eta=0.0))
+    flat = dataclasses.replace(model, circuit=circuits.Chaudhuri2015(eta=0.0))
     slowest = float(-1 / analysis.eigenvalues(flat).real[0])
     claims.append(Claim("slowest mode without the gradient", 43.06, slowest, 0.01, source, "ms"))
     alone = dataclasses.replace(model, connectome=model.connectome.lesion(model.areas))

@@ -115,7 +115,20 @@ class Claims:
 
 
 def write_claims(tables: Sequence[Claims], path: str | os.PathLike[str]) -> None:
-    """Write the claims of several papers into one CSV, whole or not at all."""
+    """Write the claims of several papers into one CSV, whole or not at all.
+
+    Parameters
+    ----------
+    tables
+        The claims of each paper.
+    path
+        Ends in .csv.
+
+    Raises
+    ------
+    ValueError, OSError
+        If the path can't be written.
+    """
     frame = pd.concat([t.to_frame() for t in tables], ignore_index=True)
     with replacing(check_writable(path, (".csv",))) as temporary:
         frame.to_csv(temporary, index=False, lineterminator="\n")
