@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -85,6 +86,7 @@ def continuation(
     step = _checks.check_positive("step", step)
     points = _checks.check_count("points", points, least=2)
 
+    @functools.lru_cache(maxsize=3)  # a corrector asks for p, and for p a little to either side
     def field_at(p: float) -> VectorField:
         circuit = dataclasses.replace(model.circuit, **{parameter: p})
         return VectorField(dataclasses.replace(model, circuit=circuit), drive)
@@ -93,7 +95,7 @@ def continuation(
     x = origin.state(fixed_point(origin.model, start, drive=drive))
     size = np.abs(x).max(axis=1)
     unit = np.where(size > 0, size, 1.0)
-    branch = _Branch(field_at, first, last, np.repeat(unit, x.shape[1]) * np.sqrt(x.size), tolerance)
+    branch = _Branch(field_at, first, last, x.shape, np.repeat(unit, x.shape[1]) * np.sqrt(x.size), tolerance)
     u = np.append(x.ravel() / branch.unit, 0.0)
     tangent = branch.tangent(u, np.append(np.zeros(x.size), 1.0))
     found, folds, s, complete = [u], [False], step, False
@@ -129,6 +131,7 @@ class _Branch:
     field_at: Callable[[float], VectorField]
     first: float
     last: float
+    shape: tuple[int, ...]
     unit: Floats
     tolerance: float
 
@@ -136,7 +139,7 @@ class _Branch:
         return self.first + float(u[-1]) * (self.last - self.first)
 
     def state(self, u: Floats) -> Floats:
-        return (u[:-1] * self.unit).reshape(len(self.field_at(self.first).variables), -1)
+        return (u[:-1] * self.unit).reshape(self.shape)
 
     def residual(self, u: Floats) -> Floats:
         return self.field_at(self.parameter(u)).local(self.state(u)).residual.ravel()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections import namedtuple
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +77,7 @@ class VectorField:
         self.inputs = tuple(v.name for v in circuit.inputs)
         by_trial, by_area = model.parameters(1)
         numbers = {name: values[0] for name, values in {**by_trial, **by_area}.items()}
-        self._p: Any = _record("P", numbers)(**numbers)
+        self._p = _record("P", tuple(numbers))(**numbers)
         self._weights = model.weights()
         self._sources = [self.variables.index(w.source) for w in circuit.pathways]
         self._stimulus = np.zeros((len(self.inputs), len(self.areas)))
@@ -164,9 +165,9 @@ class VectorField:
         circuit, at, out = self.model.circuit, 0, []
         groups = {
             "X": self.variables,
-            "Longrange": [w.name for w in circuit.pathways],
+            "Longrange": tuple(w.name for w in circuit.pathways),
             "Stimulus": self.inputs,
-            "Noise": circuit.noise,
+            "Noise": tuple(circuit.noise),
         }
         for name, fields in groups.items():
             out.append(_record(name, fields)(*dual[at : at + len(fields)]))
@@ -174,8 +175,9 @@ class VectorField:
         return out
 
 
-def _record(name: str, fields: Iterable[str]) -> Any:
-    return namedtuple(name, tuple(fields))
+@functools.cache
+def _record(name: str, fields: tuple[str, ...]) -> Any:
+    return namedtuple(name, fields)
 
 
 def _filled(values: Any, n_directions: int, n_areas: int) -> tuple[Floats, Floats]:

@@ -59,7 +59,9 @@ def autocovariance(
         )
     driven = system.entry @ b
     if not driven.any():
-        raise ValueError("The noise acts on nothing; name another `input` or `area`.")
+        raise ValueError(
+            "The noise acts on nothing; name another `input` or `area`, or give the circuit's own noise a strength."
+        )
     sigma = solve_continuous_lyapunov(system.jacobian, -driven @ driven.T)
     k = system.expand[row]
     propagator = expm(system.jacobian * step)
