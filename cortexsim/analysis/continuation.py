@@ -77,6 +77,7 @@ def continuation(
     ----------
     Keller 1977, in Applications of Bifurcation Theory (ed. Rabinowitz), Academic Press, pp. 359-384.
     """
+    VectorField(model, drive)  # refuses what can't be analysed
     _checks.check_known(
         parameter, model.circuit.parameter_names(), what="parameter", where=type(model.circuit).__name__
     )
@@ -85,6 +86,7 @@ def continuation(
         raise ValueError(f"Argument `values` must span a range of `{parameter}`, but both ends are {first:g}.")
     step = _checks.check_positive("step", step)
     points = _checks.check_count("points", points, least=2)
+    tolerance = _checks.check_positive("tolerance", tolerance)
 
     @functools.lru_cache(maxsize=3)  # a corrector asks for p, and for p a little to either side
     def field_at(p: float) -> VectorField:

@@ -109,6 +109,9 @@ def fixed_points(
         If an argument does not hold what it must.
     """
     field = VectorField(model, drive)
+    distance = _checks.check_positive("distance", distance)
+    tolerance = _checks.check_positive("tolerance", tolerance)
+    iterations = _checks.check_count("iterations", iterations)
     each = list(starts.transpose("trial", ...)) if isinstance(starts, xr.DataArray) else list(starts)
     found: list[Floats] = []
     counts: list[int] = []
