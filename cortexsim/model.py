@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cortexsim import _checks
 from cortexsim.circuits.circuit import AreaValues, Circuit
 from cortexsim.connectome import Connectome
+from cortexsim.connectome.matrices import looked_up
 
 Floats = NDArray[np.float64]
 
@@ -131,16 +132,23 @@ class Model:
             by_trial.pop(name, None)
         return by_trial, by_area
 
-    def weights(self) -> dict[str, Floats]:
-        """Return the long-range weight matrices (target, source) of the circuit's pathways."""
+    def weights(self) -> dict[str, Any]:
+        """Return the long-range weights (target, source) of the circuit's pathways: arrays, or lists of connections."""
         return self._weights
 
     @functools.cached_property
-    def _weights(self) -> dict[str, Floats]:
+    def _weights(self) -> dict[str, Any]:
         return self.circuit.weights(self.connectome)
 
-    def delays(self, dt: float) -> NDArray[np.int64] | None:
+    def delays(self, dt: float, target: NDArray[np.int64], source: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """Return the delay of each connection in steps of `dt` (ms), rounded to the nearest; None without a speed.
+
+        Parameters
+        ----------
+        dt
+            In ms.
+        target, source
+            Positions of the areas that each connection runs to and from, of shape (connection,).
 
         Raises
         ------
@@ -149,15 +157,16 @@ class Model:
         """
         if self.conduction_speed is None:
             return None
-        if self.connectome.distance is None:
+        matrix = self.connectome.matrix("distance")
+        if matrix is None:
             raise ValueError("Delays need distances, but the connectome has none; take conduction_speed=None.")
-        distance = self.connectome.distance.to_numpy()
-        unknown = (self.connectome.fln.to_numpy() > 0) & ~np.isfinite(distance)
+        distance = looked_up(matrix, target, source)
+        unknown = ~np.isfinite(distance)
         if unknown.any():
-            target, source = (self.areas[k] for k in np.argwhere(unknown)[0])
-            raise ValueError(f"Delays need the distance of each connection, but {target} <- {source} has none.")
-        steps: NDArray[np.int64] = np.rint(np.nan_to_num(distance) / (self.conduction_speed * dt)).astype(np.int64)
-        return steps
+            first = int(np.argmax(unknown))
+            pair = f"{self.areas[target[first]]} <- {self.areas[source[first]]}"
+            raise ValueError(f"Delays need the distance of each connection, but {pair} has none.")
+        return np.rint(distance / (self.conduction_speed * dt)).astype(np.int64)
 
     @functools.cached_property
     def area_maps(self) -> xr.Dataset:
@@ -181,7 +190,8 @@ class Model:
         if len(set(labels)) != len(labels):
             twice = next(a for a in labels if labels.count(a) > 1)
             raise ValueError(f"Each area must stand once in `gradients`, but {twice!r} stands twice or more.")
-        missing = [a for a in self.areas if a not in set(labels)]
+        held = set(labels)
+        missing = [a for a in self.areas if a not in held]
         if missing:
             raise ValueError(
                 f"Argument `gradients` must have a value for each area of the connectome, but {missing[0]!r} "

@@ -144,7 +144,7 @@ def memory_estimate(
     record: Sequence[str] | None = None,
     dtype: str = "float64",
 ) -> int:
-    """Return the bytes that `simulate` would take: the record, and the state of all lanes twice.
+    """Return the bytes that `simulate` would take: the record, the weights, and the state of all lanes twice.
 
     Parameters
     ----------
@@ -157,10 +157,13 @@ def memory_estimate(
     lanes = trials * (n_areas + 64 // item)
     fields = len(circuit.state) + len(circuit.pathways) + len(circuit.inputs) + len(circuit.noise) + 8
     samples = int(np.ceil(duration / every))
-    matrices = len({p.weights for p in circuit.pathways})
-    return item * (
-        recorded * trials * samples * n_areas + 2 * lanes * fields + matrices * n_areas * (n_areas + 64 // item)
-    )
+    weights = model.weights()
+    matrices = [weights[name] for name in {p.weights for p in circuit.pathways}]
+    listed = max((m.nnz for m in matrices if not isinstance(m, np.ndarray)), default=0)
+    # A list comes with senders and delays, and takes some more to be laid out.
+    listing, table = listed * (64 // max(len(matrices), 1) + 32), n_areas * (n_areas + 64 // item) * item
+    held = len(matrices) * (listing if listed else table)
+    return item * (recorded * trials * samples * n_areas + 2 * lanes * fields) + held
 
 
 def _run(run: Plan, progress: bool | None) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:

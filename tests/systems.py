@@ -27,4 +27,4 @@ class Linear(Circuit):
 
     def weights(self, connectome):
         """Return FLN as it is."""
-        return {"fln": connectome.fln.to_numpy()}
+        return {"fln": connectome.matrix("fln")}

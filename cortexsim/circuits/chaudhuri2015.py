@@ -39,7 +39,7 @@ def step(x: Any, longrange: Any, stimulus: Any, noise: Any, p: Any, dt: Any) -> 
     return x.r_E + dt * slope_E + kick * noise.E, x.r_I + dt * slope_I
 
 
-def grade(maps: xr.Dataset, areas: Sequence[str], fln: Floats, p: Mapping[str, Floats]) -> dict[str, Floats]:
+def grade(maps: xr.Dataset, areas: Sequence[str], fln: Any, p: Mapping[str, Floats]) -> dict[str, Floats]:
     """Return excitation graded by the hierarchy, and the background currents that make the resting rates a fixed point.
 
     Parameters
@@ -147,14 +147,14 @@ class Chaudhuri2015(Circuit):
     step = staticmethod(step)
 
     def modulate(
-        self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Floats], p: Mapping[str, Floats]
+        self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Any], p: Mapping[str, Floats]
     ) -> dict[str, Floats]:
         """Return the graded excitation and the background currents, per area."""
         return grade(maps, areas, weights["fln"], p)
 
-    def weights(self, connectome: Connectome) -> dict[str, Floats]:
+    def weights(self, connectome: Connectome) -> dict[str, Any]:
         """Return the fractions of labelled neurons as they are."""
-        return {"fln": connectome.fln.to_numpy()}
+        return {"fln": connectome.matrix("fln")}
 
 
 def nonlinear_step(x: Any, longrange: Any, stimulus: Any, noise: Any, p: Any, dt: Any) -> tuple[Any, ...]:
@@ -244,12 +244,12 @@ class Chaudhuri2015Nonlinear(Circuit):
     step = staticmethod(nonlinear_step)
 
     def modulate(
-        self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Floats], p: Mapping[str, Floats]
+        self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Any], p: Mapping[str, Floats]
     ) -> dict[str, Floats]:
         """Return the graded excitation, per area."""
         gain = 1 + p["eta"] * on_areas(maps, "hierarchy", areas)
         return {name: gain * p[name] for name in ("w_EE", "w_IE", "mu_EE")}
 
-    def weights(self, connectome: Connectome) -> dict[str, Floats]:
+    def weights(self, connectome: Connectome) -> dict[str, Any]:
         """Return the fractions of labelled neurons as they are."""
-        return {"fln": connectome.fln.to_numpy()}
+        return {"fln": connectome.matrix("fln")}

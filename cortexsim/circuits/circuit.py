@@ -145,7 +145,7 @@ class Circuit:
         return tuple(v.name for v in cls.state)
 
     def modulate(
-        self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Floats], p: Mapping[str, Floats]
+        self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Any], p: Mapping[str, Floats]
     ) -> dict[str, Floats]:
         """Return the parameters of the equation that differ between areas, each of shape (area,) or (trial, area).
 
@@ -162,8 +162,12 @@ class Circuit:
         """
         return {}
 
-    def weights(self, connectome: Connectome) -> dict[str, Floats]:
-        """Return the long-range weight matrices (target, source) that the pathways name."""
+    def weights(self, connectome: Connectome) -> dict[str, Any]:
+        """Return the long-range weight matrices (target, source) that the pathways name.
+
+        They are arrays, or for a listed connectome scipy.sparse.csr_array. Take them from `connectome.matrix`, and
+        work on them by `each`, `normalised` and `endpoints` of cortexsim.connectome.matrices, which treat both.
+        """
         return {}
 
     @property

@@ -12,6 +12,7 @@ import xarray as xr
 from cortexsim import _checks
 from cortexsim.circuits.circuit import Circuit, Floats, Pathway, Variable, option, parameter, rescaled
 from cortexsim.circuits.transfer import abbott_chance, threshold_linear
+from cortexsim.connectome.matrices import each, normalised
 
 if TYPE_CHECKING:
     from cortexsim.connectome import Connectome
@@ -315,7 +316,7 @@ class FroudistWalsh2021(Circuit):
             raise TypeError(f"Option `FEF_exception` must be True or False, but is {self.FEF_exception!r}.")
 
     def modulate(
-        self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Floats], p: Mapping[str, Floats]
+        self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Any], p: Mapping[str, Floats]
     ) -> dict[str, Floats]:
         """Return e, m, the four dopamine-graded conductances, and the split of long-range input, per area."""
         spines, d = rescaled(maps, "spine_count", areas), rescaled(maps, "d1", areas)
@@ -337,14 +338,14 @@ class FroudistWalsh2021(Circuit):
             modulated["sigma"] = np.sqrt(2.0) * p["sigma"]
         return modulated
 
-    def weights(self, connectome: Connectome) -> dict[str, Floats]:
+    def weights(self, connectome: Connectome) -> dict[str, Any]:
         """Return FLN^0.3 with rows summing to 1, divided by SLN into superficial and deep origin."""
-        compressed = connectome.fln.to_numpy() ** self.scalar("FLN_exponent")
-        compressed = np.where(connectome.fln.to_numpy() > 0, compressed, 0.0)
-        total = compressed.sum(axis=1, keepdims=True)
-        w = np.divide(compressed, total, out=np.zeros_like(compressed), where=total > 0)
-        sln = connectome.sln.to_numpy()
-        return {"superficial": w * sln, "deep": w * (1 - sln)}
+        exponent, sln = self.scalar("FLN_exponent"), connectome.matrix("sln")
+        w = normalised(each(lambda fln: np.where(fln > 0, fln**exponent, 0.0), connectome.matrix("fln")))
+        return {
+            "superficial": each(lambda w, sln: w * sln, w, sln),
+            "deep": each(lambda w, sln: w * (1 - sln), w, sln),
+        }
 
 
 def _sigmoid(x: Floats) -> Floats:

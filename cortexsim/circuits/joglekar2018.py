@@ -127,7 +127,7 @@ class Joglekar2018(Circuit):
         return _PULSES[self.regime]
 
     def modulate(
-        self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Floats], p: Mapping[str, Floats]
+        self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Any], p: Mapping[str, Floats]
     ) -> dict[str, Floats]:
         """Return the graded excitation, the background currents and the floors of the rates, per area."""
         # The floor lies a hair below rest, so that rest is no kink, about which the model could not be linearised.
@@ -136,6 +136,6 @@ class Joglekar2018(Circuit):
         floors = {"floor_E": share * p["r_E_rest"], "floor_I": share * p["r_I_rest"]}
         return {**grade(maps, areas, weights["fln"], p), **floors}
 
-    def weights(self, connectome: Connectome) -> dict[str, Floats]:
+    def weights(self, connectome: Connectome) -> dict[str, Any]:
         """Return the fractions of labelled neurons as they are."""
-        return {"fln": connectome.fln.to_numpy()}
+        return {"fln": connectome.matrix("fln")}

@@ -12,6 +12,7 @@ import xarray as xr
 from cortexsim import _checks
 from cortexsim.circuits.circuit import Circuit, Floats, Pathway, Variable, option, parameter
 from cortexsim.circuits.transfer import abbott_chance
+from cortexsim.connectome.matrices import each, endpoints, normalised
 
 if TYPE_CHECKING:
     from cortexsim.connectome import Connectome
@@ -201,7 +202,7 @@ class MejiasWang2022(Circuit):
             raise TypeError(f"Option `rectified` must be True or False, but is {self.rectified!r}.")
 
     def modulate(
-        self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Floats], p: Mapping[str, Floats]
+        self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Any], p: Mapping[str, Floats]
     ) -> dict[str, Floats]:
         """Return J_s, J_IE, the strength of long-range input to E and I, and what is silenced or rectified."""
         for name in self.silenced:
@@ -230,17 +231,23 @@ class MejiasWang2022(Circuit):
             "rectified": np.asarray(float(self.rectified)),
         }
 
-    def weights(self, connectome: Connectome) -> dict[str, Floats]:
+    def weights(self, connectome: Connectome) -> dict[str, Any]:
         """Return W = FLN^0.3 with rows summing to 1, weighted by SLN for excitation and 1 - SLN for inhibition."""
-        W = connectome.normalise("target", exponent=self.scalar("FLN_exponent")).fln.to_numpy()
-        areas, sln, d = list(connectome.areas), connectome.sln.to_numpy(), self.scalar("counterstream_bias")
-        capped = np.outer(np.isin(areas, _FEF), np.isin(areas, _FRONTAL))
-        feedback = np.where(capped, np.minimum(1 - sln, self.scalar("FEF_cap")), 1 - sln)
-        position, n = np.arange(len(areas)), self.feedback_areas
-        c = self.scalar("feedback_bias") * np.outer(position < n, position >= len(areas) - n)
+        exponent = _checks.check_positive("FLN_exponent", self.scalar("FLN_exponent"))
+        d, bias = self.scalar("counterstream_bias"), self.scalar("feedback_bias")
+        fln, sln = connectome.matrix("fln"), connectome.matrix("sln")
+        W = normalised(each(lambda fln: fln**exponent, fln))
+        target, source = endpoints(fln)
+        capped = np.isin(connectome.areas, _FEF)[target] & np.isin(connectome.areas, _FRONTAL)[source]
+        n, cap, inhibition = self.feedback_areas, self.scalar("FEF_cap"), self.scalar("feedback_inhibition")
+        c = bias * ((target < n) & (source >= connectome.n_areas - n))
+
+        def feedback(sln: Floats) -> Floats:
+            return np.where(capped, np.minimum(1 - sln, cap), 1 - sln)
+
         return {
-            "excitation": W * (1 - d + d * sln) * (1 - c),
-            "inhibition": W * (1 - d + d * feedback) * (1 + self.scalar("feedback_inhibition") * c),
+            "excitation": each(lambda W, sln: W * (1 - d + d * sln) * (1 - c), W, sln),
+            "inhibition": each(lambda W, sln: W * (1 - d + d * feedback(sln)) * (1 + inhibition * c), W, sln),
         }
 
     @classmethod

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from cortexsim.circuits.circuit import Circuit, Floats, Pathway, Variable, parameter
+from cortexsim.circuits.circuit import Circuit, Pathway, Variable, parameter
 from cortexsim.circuits.transfer import abbott_chance
 
 if TYPE_CHECKING:
@@ -71,6 +71,6 @@ class ReducedWongWang(Circuit):
     citation: ClassVar[str] = "Deco et al. 2013, J Neurosci 33:11239, doi 10.1523/JNEUROSCI.1091-13.2013"
     step = staticmethod(step)
 
-    def weights(self, connectome: Connectome) -> dict[str, Floats]:
+    def weights(self, connectome: Connectome) -> dict[str, Any]:
         """Return FLN as it is."""
-        return {"fln": connectome.fln.to_numpy()}
+        return {"fln": connectome.matrix("fln")}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from cortexsim.circuits.circuit import Circuit, Floats, Pathway, Variable, parameter
+from cortexsim.circuits.circuit import Circuit, Pathway, Variable, parameter
 
 if TYPE_CHECKING:
     from cortexsim.connectome import Connectome
@@ -104,6 +104,6 @@ class WilsonCowan(Circuit):
     citation: ClassVar[str] = "Wilson & Cowan 1972, Biophys J 12:1, doi 10.1016/S0006-3495(72)86068-5"
     step = staticmethod(step)
 
-    def weights(self, connectome: Connectome) -> dict[str, Floats]:
+    def weights(self, connectome: Connectome) -> dict[str, Any]:
         """Return the fractions of labelled neurons as they are."""
-        return {"fln": connectome.fln.to_numpy()}
+        return {"fln": connectome.matrix("fln")}

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from cortexsim import _checks
-from cortexsim.circuits.circuit import Circuit, Floats, Pathway, Variable, parameter
+from cortexsim.circuits.circuit import Circuit, Pathway, Variable, parameter
 from cortexsim.circuits.transfer import abbott_chance
 from cortexsim.stimulus import Pulse, Sum
 
@@ -114,9 +114,9 @@ class WongWang2006(Circuit):
     citation: ClassVar[str] = "Wong and Wang 2006, J Neurosci 26:1314, doi 10.1523/JNEUROSCI.3733-05.2006"
     step = staticmethod(step)
 
-    def weights(self, connectome: Connectome) -> dict[str, Floats]:
+    def weights(self, connectome: Connectome) -> dict[str, Any]:
         """Return FLN as it is."""
-        return {"fln": connectome.fln.to_numpy()}
+        return {"fln": connectome.matrix("fln")}
 
     @staticmethod
     def motion(

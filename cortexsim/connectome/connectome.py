@@ -6,7 +6,7 @@ import hashlib
 import html
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,34 @@ from numpy.typing import ArrayLike, NDArray
 
 from cortexsim._checks import check_count, check_known, check_positive, check_unique
 from cortexsim.connectome import null_models
-from cortexsim.connectome.matrices import Array, entries, labelled, names_of, refuse
+from cortexsim.connectome.matrices import (
+    AXES,
+    Array,
+    Positions,
+    column,
+    each,
+    endpoints,
+    entries,
+    labelled,
+    lists,
+    looked_up,
+    names_of,
+    normalised,
+    positions,
+    refuse,
+)
 
 if TYPE_CHECKING:
     import networkx as nx
+
+LARGEST_TABLE = 5000
+"""Areas up to which a listed connectome gives FLN, SLN and distance as tables."""
+
+
+# Fields that are made from `matrix` when they are first asked for.
+_FLN: Any = cached_property(lambda connectome: connectome._table("fln"))
+_SLN: Any = cached_property(lambda connectome: connectome._table("sln"))
+_DISTANCE: Any = cached_property(lambda connectome: connectome._table("distance"))
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -31,6 +55,11 @@ class Connectome:
     Rows receive, columns send. The arrays are read-only; every method returns a new connectome. Two connectomes are
     equal, and hash alike, if their areas (in order) and all numbers are equal; `name`, `source` and `notes` only
     describe.
+
+    A connectome made by `from_connections` is listed: it holds numbers for its connections alone, so that its memory
+    goes with their number, not with that of pairs of areas. `matrix` gives them; `fln`, `sln` and `distance` are then
+    tables made on demand, up to 5000 areas. It differs from the connectome of the same tables, which knows the
+    distance of every pair.
 
     Parameters
     ----------
@@ -59,13 +88,14 @@ class Connectome:
     Markov et al. 2014, Cereb Cortex 24:17, doi 10.1093/cercor/bhs270.
     """
 
-    fln: xr.DataArray
-    sln: xr.DataArray
-    distance: xr.DataArray | None
     areas: tuple[str, ...]
     name: str
     source: str
     notes: tuple[str, ...]
+    _matrices: dict[str, Any] = field(init=False)
+    fln: xr.DataArray = _FLN
+    sln: xr.DataArray = _SLN
+    distance: xr.DataArray | None = _DISTANCE
 
     def __init__(
         self,
@@ -96,17 +126,120 @@ class Connectome:
         if distance is not None:
             lengths = entries("distance", distance, areas)
             refuse("distance", lengths, np.diag(np.diag(lengths) != 0), areas, "an area lies 0 mm from itself")
-        fields = {
-            "fln": labelled("fln", strengths, areas),
-            "sln": labelled("sln", fractions, areas),
-            "distance": None if lengths is None else labelled("distance", lengths, areas),
-            "areas": areas,
-            "name": str(name),
-            "source": str(source),
-            "notes": names_of(notes, "notes"),
-        }
-        for field, value in fields.items():
-            object.__setattr__(self, field, value)
+        matrices = {"fln": strengths, "sln": fractions} | ({} if lengths is None else {"distance": lengths})
+        self._hold(matrices, areas, name, source, notes)
+
+    @classmethod
+    def from_connections(
+        cls,
+        areas: Sequence[str],
+        targets: ArrayLike,
+        sources: ArrayLike,
+        fln: ArrayLike,
+        sln: ArrayLike,
+        distance: ArrayLike | None = None,
+        *,
+        name: str = "",
+        source: str = "",
+        notes: Sequence[str] = (),
+    ) -> Connectome:
+        """Return a listed connectome: for networks of thousands of areas, most of them not connected.
+
+        Parameters
+        ----------
+        areas : sequence of str
+            The areas in order.
+        targets, sources : array (connection)
+            The areas that each connection runs to and from: labels, or positions in `areas`. Any order.
+        fln, sln : array (connection)
+            As for `Connectome`; a connection with an FLN of 0 is left out.
+        distance : array (connection), optional
+            In mm.
+        name, source, notes
+            As for `Connectome`.
+
+        Raises
+        ------
+        ValueError
+            If a connection stands twice or joins an area to itself, an area is unknown, the arrays differ in length,
+            or a number is negative, not finite, or an SLN above 1.
+        TypeError
+            If an array holds no real numbers.
+        """
+        areas = check_unique(names_of(areas, "areas"), what="area", where="the connectome")
+        if not areas:
+            raise ValueError("A connectome must have at least one area, but `areas` is empty.")
+        target, sender = positions("targets", targets, areas), positions("sources", sources, areas)
+        if target.shape != sender.shape:
+            raise ValueError(f"`targets` and `sources` must agree in length, but have {len(target)} and {len(sender)}.")
+        given = {"FLN": fln, "SLN": sln} | ({} if distance is None else {"distance": distance})
+        pairs = target, sender
+        columns = {key: column(key, values, areas, pairs) for key, values in given.items()}
+        refuse("FLN", columns["FLN"], target == sender, areas, "an area has no connection to itself", pairs)
+        refuse("SLN", columns["SLN"], columns["SLN"] > 1, areas, "an SLN is a fraction, 0 ... 1", pairs)
+        keys = target * len(areas) + sender
+        order = np.argsort(keys, kind="stable")
+        twice = np.flatnonzero(np.diff(keys[order]) == 0)
+        if len(twice):
+            t, s = divmod(int(keys[order[twice[0]]]), len(areas))
+            raise ValueError(f"Each connection must stand once, but {areas[t]} <- {areas[s]} stands twice or more.")
+        order = order[columns["FLN"][order] > 0]
+        sorted_columns = {key.lower(): values[order] for key, values in columns.items()}
+        made = object.__new__(cls)
+        made._hold(lists(len(areas), target[order], sender[order], sorted_columns), areas, name, source, notes)
+        return made
+
+    def _hold(
+        self, matrices: dict[str, Any], areas: tuple[str, ...], name: str, source: str, notes: Sequence[str]
+    ) -> None:
+        for matrix in matrices.values():
+            if isinstance(matrix, np.ndarray):
+                matrix.flags.writeable = False
+        fields = {"areas": areas, "name": str(name), "source": str(source), "notes": names_of(notes, "notes")}
+        for key, value in {**fields, "_matrices": matrices}.items():
+            object.__setattr__(self, key, value)
+
+    def matrix(self, name: str) -> Any:
+        """Return the numbers without labels, read-only: the form for work on large networks.
+
+        Parameters
+        ----------
+        name : {"fln", "sln", "distance"}
+
+        Returns
+        -------
+        ndarray (target, source), or for a listed connectome scipy.sparse.csr_array
+            The lists of one connectome have the same entries, one for each connection, an SLN of 0 among them.
+            None if no distances are known.
+
+        Raises
+        ------
+        ValueError
+            If the name is unknown.
+        """
+        return self._matrices.get(check_known(name, ("fln", "sln", "distance"), what="matrix", where="matrix"))
+
+    def _table(self, name: str) -> xr.DataArray | None:
+        matrix = self.matrix(name)
+        if matrix is None:
+            return None
+        if not self.listed:
+            return labelled(name, matrix, self.areas)
+        if self.n_areas > LARGEST_TABLE:
+            raise MemoryError(
+                f"A table of `{name}` must have at most {LARGEST_TABLE} areas, but this one would have {self.n_areas} "
+                f"x {self.n_areas} entries ({self.n_areas**2 * 8 / 2**30:.1f} GiB); connectome.matrix({name!r}) gives "
+                f"the list of its {self.n_connections} connections."
+            )
+        values = np.full(matrix.shape, np.nan if name == "distance" else 0.0)
+        np.fill_diagonal(values, 0.0)
+        values[endpoints(matrix)] = matrix.data
+        return labelled(name, values, self.areas)
+
+    @property
+    def listed(self) -> bool:
+        """Whether the connectome holds lists of its connections rather than tables of all pairs."""
+        return not isinstance(self._matrices["fln"], np.ndarray)
 
     @property
     def n_areas(self) -> int:
@@ -116,7 +249,8 @@ class Connectome:
     @property
     def n_connections(self) -> int:
         """Number of connections, that is of entries with FLN > 0."""
-        return int(np.count_nonzero(self.fln.values))
+        fln = self.matrix("fln")
+        return int(fln.nnz if self.listed else np.count_nonzero(fln))
 
     @property
     def density(self) -> float:
@@ -126,10 +260,13 @@ class Connectome:
     @cached_property
     def digest(self) -> str:
         """The sha256 (hexadecimal) of areas, FLN, SLN and distance; the same in every process and on every machine."""
-        known = [array for array in (self.fln, self.sln, self.distance) if array is not None]
-        digest = hashlib.sha256(json.dumps([self.areas, [str(array.name) for array in known]]).encode())
-        for array in known:
-            digest.update(np.ascontiguousarray(array.values, dtype="<f8").tobytes())
+        kind = ["listed"] if self.listed else []
+        digest = hashlib.sha256(json.dumps([self.areas, list(self._matrices), *kind]).encode())
+        if self.listed:
+            for place in endpoints(self.matrix("fln")):
+                digest.update(np.ascontiguousarray(place, dtype="<i8").data)
+        for matrix in self._matrices.values():
+            digest.update(np.ascontiguousarray(_numbers(matrix), dtype="<f8").data)
         return digest.hexdigest()
 
     def __eq__(self, other: object) -> bool:
@@ -142,8 +279,12 @@ class Connectome:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle through the constructor, as a pickled array would come back writable."""
-        rebuild = partial(Connectome, areas=self.areas, name=self.name, source=self.source, notes=self.notes)
-        return rebuild, (self.fln, self.sln, self.distance)
+        described: dict[str, Any] = {"name": self.name, "source": self.source, "notes": self.notes}
+        if self.listed:
+            columns = (matrix.data for matrix in self._matrices.values())
+            rebuild = partial(Connectome.from_connections, self.areas, **described)
+            return rebuild, (*endpoints(self.matrix("fln")), *columns)
+        return partial(Connectome, areas=self.areas, **described), tuple(self._matrices.values())
 
     def __repr__(self) -> str:
         """Return name, size, density and digest in one line."""
@@ -174,16 +315,18 @@ class Connectome:
                 f"{self.n_connections} of {self.n_areas * (self.n_areas - 1)} ({self.density:.1%})",
             ),
         ]
-        exists = self.fln.values > 0
-        if exists.any():
-            strengths, sums = self.fln.values[exists], self.fln.values.sum(axis=1)
+        fln, sln, distance = (self.matrix(name) for name in ("fln", "sln", "distance"))
+        exists: Any = slice(None) if self.listed else fln > 0
+        apart: Any = slice(None) if self.listed else ~np.eye(self.n_areas, dtype=bool)
+        if self.n_connections:
+            sums = fln.sum(axis=1)
+            fractions = _numbers(sln)[exists]
             facts += [
-                ("FLN", f"{_span(strengths)}; sum over the sources {_span(sums)}"),
-                ("SLN", f"{_span(self.sln.values[exists])}; mean {self.sln.values[exists].mean():.3g}"),
+                ("FLN", f"{_span(_numbers(fln)[exists])}; sum over the sources {_span(sums)}"),
+                ("SLN", f"{_span(fractions)}; mean {fractions.mean():.3g}"),
             ]
-        apart = ~np.eye(self.n_areas, dtype=bool)
-        if self.distance is not None and apart.any():
-            facts.append(("distance", f"{_span(self.distance.values[apart])} mm"))
+        if distance is not None and (lengths := _numbers(distance)[apart]).size:
+            facts.append(("distance", f"{_span(lengths)} mm"))
         facts += [("source", self.source)] * bool(self.source)
         facts += [("note", note) for note in self.notes]
         return [*facts, ("digest", self.digest)]
@@ -201,9 +344,17 @@ class Connectome:
         chosen = check_unique(self._known(areas, "select"), what="area", where="select")
         if not chosen:
             raise ValueError("Argument `areas` of select must name at least one area, but is empty.")
+        note = f"select: {len(chosen)} of {self.n_areas} areas"
+        if self.listed:
+            position = {area: i for i, area in enumerate(self.areas)}
+            place = np.full(self.n_areas, -1)
+            place[[position[area] for area in chosen]] = np.arange(len(chosen))
+            target, source = (place[k] for k in endpoints(self.matrix("fln")))
+            kept = (target >= 0) & (source >= 0)
+            return self._relisted(note, kept, target[kept], source[kept], areas=chosen)
         cut = {"target": list(chosen), "source": list(chosen)}
         return self._changed(
-            f"select: {len(chosen)} of {self.n_areas} areas",
+            note,
             fln=self.fln.sel(cut),
             sln=self.sln.sel(cut),
             distance=None if self.distance is None else self.distance.sel(cut),
@@ -214,8 +365,8 @@ class Connectome:
         """Return the connectome without the connections of some areas, and without some connections.
 
         A lesioned area stays in its place without any input or output. FLN and SLN of what is cut become 0; the other
-        entries and all distances stay as they are, so lesion before `normalise` to share out what is left, after it to
-        leave the rest unchanged.
+        entries and all distances (in a listed connectome, those of what is left) stay as they are, so lesion before
+        `normalise` to share out what is left, after it to leave the rest unchanged.
 
         Parameters
         ----------
@@ -232,20 +383,24 @@ class Connectome:
         lesioned, cuts = self._known(areas, "lesion"), [tuple(pair) for pair in connections]
         if not lesioned and not cuts:
             raise ValueError("lesion must be given `areas` or `connections` to cut, but got neither.")
-        kept = np.ones(self.fln.shape, dtype=bool)
-        position = {area: i for i, area in enumerate(self.areas)}
+        fln, position = self.matrix("fln"), {area: i for i, area in enumerate(self.areas)}
         for pair in cuts:
             if len(pair) != 2:
                 raise ValueError(f"Each of `connections` must be a pair (target, source), but one is {pair!r}.")
-            target, source = self._known(pair, "lesion")
-            if self.fln.values[position[target], position[source]] == 0:
-                raise ValueError(f"There is no connection {target} <- {source} to lesion; pairs are (target, source).")
-            kept[position[target], position[source]] = False
+            self._known(pair, "lesion")
         index = [position[area] for area in lesioned]
-        kept[index, :] = False
-        kept[:, index] = False
-        what = [*lesioned, *(f"{target} <- {source}" for target, source in cuts)]
-        return self._changed(f"lesion: {', '.join(what)}", fln=self.fln * kept)
+        ends = np.array([[position[area] for area in pair] for pair in cuts], dtype=np.int64).reshape(-1, 2).T
+        for (target, source), strength in zip(cuts, looked_up(fln, *ends).tolist(), strict=True):
+            if not strength > 0:
+                raise ValueError(f"There is no connection {target} <- {source} to lesion; pairs are (target, source).")
+        to, of = endpoints(fln)
+        kept = ~(
+            np.isin(to, index) | np.isin(of, index) | np.isin(to * self.n_areas + of, ends[0] * self.n_areas + ends[1])
+        )
+        note = f"lesion: {', '.join([*lesioned, *(f'{target} <- {source}' for target, source in cuts)])}"
+        if self.listed:
+            return self._relisted(note, kept, to[kept], of[kept])
+        return self._changed(note, fln=self.fln * kept)
 
     def normalise(self, how: str = "target", *, exponent: float = 1.0) -> Connectome:
         """Return the connectome with compressed and normalised FLN.
@@ -266,16 +421,13 @@ class Connectome:
         ValueError
             If `how` is unknown or `exponent` is not positive.
         """
-        check_known(how, tuple(_AXES), what="normalisation", where="normalise")
-        strengths = self.fln.values ** check_positive("exponent", exponent)
-        if how == "maximum":
-            total = strengths.max(keepdims=True)
-        elif how == "none":
-            total = np.ones((1, 1))
-        else:
-            total = strengths.sum(axis=_AXES[how], keepdims=True)
-        shared = np.divide(strengths, total, out=np.zeros_like(strengths), where=total > 0)
-        return self._changed(f"normalise: {how}, exponent {exponent:g}", fln=labelled("fln", shared, self.areas))
+        check_known(how, tuple(AXES), what="normalisation", where="normalise")
+        power = check_positive("exponent", exponent)
+        shared = normalised(each(lambda fln: fln**power, self.matrix("fln")), how)
+        note = f"normalise: {how}, exponent {exponent:g}"
+        if self.listed:
+            return self._relisted(note, slice(None), *endpoints(shared), fln=shared.data)
+        return self._changed(note, fln=labelled("fln", shared, self.areas))
 
     def shuffle(self, model: str, seed: int) -> Connectome:
         """Return a random connectome by a null model; FLN and SLN of a connection stay together, distances stay.
@@ -296,13 +448,25 @@ class Connectome:
         Raises
         ------
         ValueError
-            If the model is unknown.
+            If the model is unknown, or is not "weights" and the connectome is listed: the distances of new connections
+            are not known, and the models need whole tables.
         """
         check_known(model, tuple(null_models.MODELS), what="null model", where="shuffle")
         rng = np.random.default_rng(check_count("seed", seed, least=0))
-        fln, sln = null_models.MODELS[model](self.fln.values, self.sln.values, rng)
+        note = f"shuffle: {model}, seed {seed}"
+        fln, sln = self.matrix("fln"), self.matrix("sln")
+        if self.listed:
+            if model != "weights":
+                raise ValueError(
+                    f"The null model {model!r} must have tables, but this connectome of {self.n_areas} areas is "
+                    f"listed; take the model 'weights', or, up to {LARGEST_TABLE} areas and without distances, shuffle "
+                    f"Connectome(connectome.fln, connectome.sln)."
+                )
+            fln_data, sln_data = null_models.permute_weights(fln.data, sln.data, rng)
+            return self._relisted(note, slice(None), *endpoints(fln), fln=fln_data, sln=sln_data)
+        fln, sln = null_models.MODELS[model](fln, sln, rng)
         return self._changed(
-            f"shuffle: {model}, seed {seed}",
+            note,
             fln=labelled("fln", fln, self.areas),
             sln=labelled("sln", sln, self.areas),
         )
@@ -312,18 +476,18 @@ class Connectome:
 
         Nodes stand in the order of the areas. Edges hold `fln`, `sln` and, if known, `distance` (mm). The graph holds
         `name`, `source`, `notes` and the whole `distance` (DataArray, or None), so that `from_networkx` gives back
-        an equal connectome.
+        an equal connectome. The graph of a listed connectome has no `distance` beside those of its edges.
         """
         import networkx as nx
 
-        graph = nx.DiGraph(name=self.name, source=self.source, notes=self.notes, distance=self.distance)
+        whole = None if self.listed else self.distance
+        graph = nx.DiGraph(name=self.name, source=self.source, notes=self.notes, distance=whole)
         graph.add_nodes_from(self.areas)
-        fln, sln = self.fln.values, self.sln.values
-        for t, s in np.argwhere(fln > 0).tolist():
-            edge = {"fln": float(fln[t, s]), "sln": float(sln[t, s])}
-            if self.distance is not None:
-                edge["distance"] = float(self.distance.values[t, s])
-            graph.add_edge(self.areas[s], self.areas[t], **edge)
+        fln = self.matrix("fln")
+        target, sender = endpoints(fln) if self.listed else np.nonzero(fln)
+        columns = [looked_up(matrix, target, sender).tolist() for matrix in self._matrices.values()]
+        for t, s, *numbers in zip(target.tolist(), sender.tolist(), *columns, strict=True):
+            graph.add_edge(self.areas[s], self.areas[t], **dict(zip(self._matrices, numbers, strict=True)))
         return graph
 
     @classmethod
@@ -384,16 +548,41 @@ class Connectome:
         )
 
     def _known(self, areas: Sequence[str], where: str) -> tuple[str, ...]:
+        held = dict.fromkeys(self.areas)
         return tuple(
-            check_known(area, self.areas, what="area", where=where, listed="`connectome.areas`")
+            check_known(area, held, what="area", where=where, listed="`connectome.areas`")
             for area in names_of(areas, "areas")
         )
 
     def _changed(self, note: str, **fields: Any) -> Connectome:
         return replace(self, notes=(*self.notes, note), **fields)
 
+    def _relisted(
+        self,
+        note: str,
+        kept: NDArray[np.bool_] | slice,
+        target: Positions,
+        source: Positions,
+        *,
+        areas: tuple[str, ...] | None = None,
+        **columns: Array,
+    ) -> Connectome:
+        """Return the connections `kept`, at new places and with new `columns` where given."""
+        held = {name: columns.get(name, matrix.data)[kept] for name, matrix in self._matrices.items()}
+        return Connectome.from_connections(
+            self.areas if areas is None else areas,
+            target,
+            source,
+            **held,
+            name=self.name,
+            source=self.source,
+            notes=(*self.notes, note),
+        )
 
-_AXES = {"target": 1, "source": 0, "maximum": None, "none": None}
+
+def _numbers(matrix: Any) -> Array:
+    """Return the numbers of a table, or of a list's entries."""
+    return np.asarray(matrix if isinstance(matrix, np.ndarray) else matrix.data)
 
 
 def _span(values: Array) -> str:

@@ -283,6 +283,11 @@ def write_connectome(connectome: Connectome, path: PathLike) -> None:
     path = Path(path)
     suffix = path.suffix.lower()
     check_known(suffix, tuple(_WRITERS), what="kind of file", where=f"write_connectome({str(path)!r})")
+    if connectome.listed:
+        raise ValueError(
+            f"A connectome file must hold the distance of every pair, but this one of {connectome.n_areas} areas is "
+            f"listed; store connectome.matrix(...) by scipy.sparse.save_npz, or pickle it."
+        )
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with beside.open("xb") as file:

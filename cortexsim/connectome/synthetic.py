@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -22,6 +24,15 @@ macaque areas, whose normalised hierarchy is 1 (Froudist-Walsh et al. 2021, doi 
 _RANKS = (0.0, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 _HIERARCHY = (0.0, 0.19, 0.39, 0.456, 0.641, 0.719, 0.789, 0.825, 1.0)
 
+LARGEST_WHOLE = 2000
+"""Areas up to which a synthetic connectome holds tables with the distance of every pair; above, it is listed."""
+
+INPUTS_OF_LARGE = 100
+"""Mean number of inputs of an area above that size, unless a density is given."""
+
+# Pairs of areas that are worked on at a time: 16 MB a table.
+_BLOCK = 2_000_000
+
 # Logistic regression on distance (1/mm) of which of the 1560 possible macaque connections exist.
 _EXISTENCE_DECAY = 0.0996
 
@@ -30,7 +41,7 @@ def synthetic_connectome(
     n_areas: int,
     seed: int,
     *,
-    density: float = 0.64,
+    density: float | None = None,
     decay: float = 0.18,
     spread: float = 2.8,
     slope: float = HIERARCHY_SLOPE,
@@ -55,15 +66,19 @@ def synthetic_connectome(
     a little above and below the fitted -.159 and 2.72, as normalising and rounding to whole neurons change both.
     Reciprocity and the spread of degrees follow from distance alone and are below the macaque's.
 
+    Above 2000 areas the connectome is listed (`Connectome.from_connections`): it is drawn by blocks of targets, so that
+    memory goes with the number of connections; the time goes with that of pairs. The rule is the same.
+
     Parameters
     ----------
     n_areas : int
         At least 2.
     seed : int
         At least 0; the same arguments give the same connectome.
-    density : float
-        Fraction of the n (n - 1) possible connections that exist, up to 1. Every area gets at least one input, so two
-        areas are always connected both ways.
+    density : float, optional
+        Fraction of the n (n - 1) possible connections that exist, up to 1. By default .64, as in the macaque, up to
+        2000 areas; above, what gives each area 100 inputs on average. Every area gets at least one input, so two areas
+        are always connected both ways.
     decay : float
         Decay of the strength with distance, 1/mm.
     spread : float
@@ -87,6 +102,8 @@ def synthetic_connectome(
     Markov et al. 2014, Cereb Cortex 24:17, doi 10.1093/cercor/bhs270 (density, lognormal weights).
     """
     hierarchy, position = _place_areas(n_areas, seed)
+    if density is None:
+        density = 0.64 if n_areas <= LARGEST_WHOLE else INPUTS_OF_LARGE / (n_areas - 1)
     if not 0 < check_finite("density", density) <= 1:
         raise ValueError(f"Argument `density` must lie above 0 and at most at 1, but is {density}.")
     if not 0 < check_finite("dispersion", dispersion) < 1:
@@ -97,31 +114,36 @@ def synthetic_connectome(
     neurons = check_count("neurons_per_area", neurons_per_area) * n_areas
 
     rng = np.random.default_rng([1, seed])
-    distance = np.sqrt(sum((axis[:, np.newaxis] - axis) ** 2 for axis in position.T))
+    target, source = _draw_connections(position, density, rng)
+    count, length = np.empty((2, len(target)))
+    for first, last in _blocks(n_areas):
+        own = slice(*np.searchsorted(target, [first, last]))
+        at = target[own] - first, source[own]
+        length[own] = _distances(position, first, last)[at]
+        log_strength = np.full((last - first, n_areas), -np.inf)
+        log_strength[at] = -decay * length[own] + spread * rng.standard_normal(log_strength.shape)[at]
+        strength = np.exp(log_strength - log_strength.max(axis=1, keepdims=True))
+        count[own] = np.maximum(np.rint(neurons * strength / strength.sum(axis=1, keepdims=True))[at], 1)
 
-    exists = _draw_connections(distance, density, rng)
-    log_strength = np.where(exists, -decay * distance + spread * rng.standard_normal(distance.shape), -np.inf)
-    strength = np.exp(log_strength - log_strength.max(axis=1, keepdims=True))
-    count = np.rint(neurons * strength / strength.sum(axis=1, keepdims=True))
-    count = np.where(exists, np.maximum(count, 1), 0)
-
-    mean = logistic_sln(hierarchy, slope)[exists]
+    mean = 1 / (1 + np.exp(-slope * (hierarchy[target] - hierarchy[source])))
     pairs = 1 / dispersion - 1
-    supragranular = rng.binomial(count[exists].astype(np.int64), rng.beta(mean * pairs, (1 - mean) * pairs))
-    sln = np.zeros_like(count)
-    sln[exists] = supragranular / count[exists]
-    return Connectome(
-        count / count.sum(axis=1, keepdims=True),
-        sln,
-        distance,
-        areas=_labels(n_areas),
-        name=f"synthetic{n_areas}",
-        source="made up by the exponential distance rule (synthetic_connectome)",
-        notes=[
+    supragranular = rng.binomial(count.astype(np.int64), rng.beta(mean * pairs, (1 - mean) * pairs))
+    fln = count / np.bincount(target, weights=count)[target]
+    sln = supragranular / count
+    areas = _labels(n_areas)
+    described: dict[str, Any] = {
+        "name": f"synthetic{n_areas}",
+        "source": "made up by the exponential distance rule (synthetic_connectome)",
+        "notes": [
             f"n_areas {n_areas}, seed {seed}, density {density:g}, decay {decay:g}/mm, spread {spread:g}, "
             f"slope {slope:g}, dispersion {dispersion:g}, neurons_per_area {neurons_per_area}"
         ],
-    )
+    }
+    if n_areas > LARGEST_WHOLE:
+        return Connectome.from_connections(areas, target, source, fln, sln, length, **described)
+    strengths, fractions = np.zeros((2, n_areas, n_areas))
+    strengths[target, source], fractions[target, source] = fln, sln
+    return Connectome(strengths, fractions, _distances(position, 0, n_areas), areas=areas, **described)
 
 
 def synthetic_gradients(n_areas: int, seed: int) -> xr.Dataset:
@@ -189,14 +211,41 @@ def logistic_sln(hierarchy: Array, slope: float) -> Array:
     return np.asarray(1 / (1 + np.exp(-slope * (hierarchy[:, np.newaxis] - hierarchy))))
 
 
-def _draw_connections(distance: Array, density: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Return which connections exist: those of highest merit, but the best of each target at least."""
-    n = len(distance)
-    merit = rng.logistic(size=(n, n)) - _EXISTENCE_DECAY * distance
-    np.fill_diagonal(merit, -np.inf)
-    merit[np.arange(n), merit.argmax(axis=1)] = np.inf
+def _blocks(n_areas: int) -> list[tuple[int, int]]:
+    """Return the first and last target of each block of rows."""
+    rows = max(_BLOCK // n_areas, 1)
+    return [(first, min(first + rows, n_areas)) for first in range(0, n_areas, rows)]
+
+
+def _distances(position: Array, first: int, last: int) -> Array:
+    """Return the distance (target, source) of some targets, mm."""
+    return np.asarray(np.sqrt(sum((axis[first:last, np.newaxis] - axis) ** 2 for axis in position.T)))
+
+
+def _draw_connections(
+    position: Array, density: float, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return targets and sources, in order: pairs of highest merit, but the best of each target at least."""
+    n = len(position)
     wanted = max(round(density * n * (n - 1)), n)
-    return np.asarray(merit >= np.partition(merit.ravel(), -wanted)[-wanted])
+    # The best so far, cut to size as soon as they are too many; what lies below the worst of them can't be among them.
+    merits, keys, held, worst = [np.empty(0)], [np.empty(0, dtype=np.int64)], 0, -np.inf
+    for first, last in _blocks(n):
+        merit = rng.logistic(size=(last - first, n)) - _EXISTENCE_DECAY * _distances(position, first, last)
+        rows = np.arange(last - first)
+        merit[rows, rows + first] = -np.inf
+        merit[rows, merit.argmax(axis=1)] = np.inf
+        good = np.flatnonzero(merit > worst)
+        merits.append(merit.ravel()[good])
+        keys.append(good + first * n)
+        held += len(good)
+        if last == n or held > 2 * wanted:
+            merits, keys = [np.concatenate(merits)], [np.concatenate(keys)]
+            if held > wanted:
+                best = np.argpartition(merits[0], -wanted)[-wanted:]
+                merits, keys, held, worst = [merits[0][best]], [keys[0][best]], wanted, merits[0][best].min()
+    target, source = np.divmod(np.sort(keys[0]), n)
+    return target, source
 
 
 def _place_areas(n_areas: int, seed: int) -> tuple[Array, Array]:

@@ -23,13 +23,28 @@ def _aligned(shape, dtype):
     return raw[first : first + size].reshape(shape)
 
 
+def _joined(matrices):
+    """Return target, source and, per matrix, weight of each connection that any of the sparse matrices has."""
+    from scipy.sparse import csr_array
+
+    matrices = [csr_array(m) for m in matrices]
+    n = matrices[0].shape[0]
+    keys = [np.repeat(np.arange(n), np.diff(m.indptr)) * n + m.indices for m in matrices]
+    if all(np.array_equal(keys[0], k) for k in keys) and (np.diff(keys[0]) > 0).all():
+        return *np.divmod(keys[0], n), [m.data for m in matrices]
+    found, laid = np.unique(np.concatenate(keys)), []
+    for m, own in zip(matrices, keys, strict=True):
+        laid.append(np.bincount(np.searchsorted(found, own), weights=m.data, minlength=len(found)))
+    return *np.divmod(found, n), laid
+
+
 class Lanes:
     """State, parameters, weights and noise keys of a run, laid out for the kernel (see `source`).
 
     Parameters
     ----------
     model
-        Anything with `areas`, `circuit`, `parameters(trials)` and `weights()`.
+        Anything with `areas`, `circuit`, `conduction_speed`, `parameters(trials)`, `weights()` and `delays(...)`.
     trials
         Numbers of the trials, the noise's key.
     channels
@@ -82,7 +97,7 @@ class Lanes:
         self._fill("state", [start[:, k] for k in range(len(circuit.state))])
         self._fill("area_parameters", [per_area[name] for name in self.layout.area_parameters])
         self._tables = self._tile_parameters(per_trial)
-        self._connect(model.weights(), model.delays(dt))
+        self._connect(model, dt)
         self._remember(first_step, history)
         self._keys = self._noise_keys(np.asarray(trials, dtype=np.uint32), areas)
         index, inputs = {a: k for k, a in enumerate(areas)}, {v.name: v for v in circuit.inputs}
@@ -104,27 +119,27 @@ class Lanes:
             tables[:, k, :] = by_trial[name][self._trial[:, 0, :]]
         return tables
 
-    def _connect(self, weights, delays):
-        """Lay the long-range weights out as a table, or as a list where they are sparse or delayed."""
+    def _connect(self, model, dt):
+        """Lay the long-range weights out as a table, or as a list where they are sparse, listed or delayed."""
+        weights = model.weights()
         matrices = [weights[name] for name in self.layout.matrices]
-        self._starts, self._senders, self._delays = (np.zeros(k, np.int64) for k in (self.n_areas + 1, 0, 0))
-        self._slots = 1
-        listed = delays is not None
-        if matrices:
+        target, self._senders, laid = None, np.zeros(0, np.int64), []
+        if any(not isinstance(m, np.ndarray) for m in matrices):
+            target, self._senders, laid = _joined(matrices)
+        elif matrices:
             present = functools.reduce(np.logical_or, [m != 0 for m in matrices])
             few = _SPARSE_BY_TRIAL if self.by_trial else _SPARSE_BY_AREA
-            listed = listed or present.sum() < few * self.n_areas**2
-        self._listed = listed and bool(matrices)
-        if self._listed:
-            target, self._senders = np.nonzero(present)
-            self._starts = np.searchsorted(target, np.arange(self.n_areas + 1))
-            laid = [m[target, self._senders] for m in matrices]
-            steps = np.zeros(present.shape, np.int64) if delays is None else delays
-            self._delays = steps[target, self._senders]
-            self._slots = int(self._delays.max(initial=0)) + 1
-        elif self.by_trial:
+            if model.conduction_speed is not None or present.sum() < few * self.n_areas**2:
+                target, self._senders = np.nonzero(present)
+                laid = [m[target, self._senders] for m in matrices]
+        self._listed = target is not None
+        self._starts = np.searchsorted(target if self._listed else [], np.arange(self.n_areas + 1))
+        steps = model.delays(dt, target, self._senders) if self._listed else None
+        self._delays = np.zeros(len(self._senders), np.int64) if steps is None else steps
+        self._slots = int(self._delays.max(initial=0)) + 1
+        if not self._listed and self.by_trial:
             laid = matrices
-        else:
+        elif not self._listed:
             padded = np.zeros((len(matrices), self.blocks * self.width, self.n_areas))
             padded[:, : self.n_areas] = matrices or np.zeros((0, self.n_areas, self.n_areas))
             laid = [m.reshape(self.blocks, self.width, self.n_areas).swapaxes(1, 2) for m in padded]
