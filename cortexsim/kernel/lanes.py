@@ -135,8 +135,9 @@ class Lanes:
         self._listed = target is not None
         self._starts = np.searchsorted(target if self._listed else [], np.arange(self.n_areas + 1))
         steps = model.delays(dt, target, self._senders) if self._listed else None
-        self._delays = np.zeros(len(self._senders), np.int64) if steps is None else steps
-        self._slots = int(self._delays.max(initial=0)) + 1
+        self._slots = 1 if steps is None else int(steps.max(initial=0)) + 1
+        self._delays = (np.zeros(0) if self._slots == 1 else steps).astype(np.int32)
+        self._senders = self._senders.astype(np.int32)  # half the bytes that each step reads
         if not self._listed and self.by_trial:
             laid = matrices
         elif not self._listed:

@@ -269,8 +269,10 @@ def _listed_text(layout, n):
         out += [f"            sum{k} = spread(ZERO, {lanes})" for k in range(len(pathways))]
         out += [
             "            for k in range(starts[target], starts[target + 1]):",
-            "                slot = head - delays[k]",
-            "                slot += n_slots if slot < 0 else 0",
+            "                slot = head",
+            "                if n_slots > 1:",  # without delays their list is empty
+            "                    slot -= delays[k]",
+            "                    slot += n_slots if slot < 0 else 0",
             f"                at = (first_slot + slot) * slot_size + senders[k] * {lanes}",
         ]
         for q in range(len(layout.sources)):
