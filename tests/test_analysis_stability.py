@@ -179,3 +179,9 @@ def test_bad_models_and_states_are_refused(cortex):
         analysis.derivative(model, state * np.nan)
     with pytest.raises(ValueError, match="Unknown input 'J' in `drive`"):
         analysis.derivative(model, state, drive={("V1", "J"): 1.0})
+
+
+def test_a_list_of_connections_is_refused():
+    network = cx.Connectome.from_connections(("a", "b"), ["a"], ["b"], [1.0], [0.5])
+    with pytest.raises(ValueError, match="works on tables, but the connectome of 2 areas is a list"):
+        cx.analysis.eigenvalues(cx.Model(network, cx.circuits.ReducedWongWang()))

@@ -78,6 +78,11 @@ class VectorField:
         by_trial, by_area = model.parameters(1)
         numbers = {name: values[0] for name, values in {**by_trial, **by_area}.items()}
         self._p = _record("P", tuple(numbers))(**numbers)
+        if model.connectome.listed:
+            raise ValueError(
+                f"Linear analysis works on tables, but the connectome of {len(self.areas)} areas is a list of connections; "
+                f"build it from matrices."
+            )
         self._weights = model.weights()
         self._sources = [self.variables.index(w.source) for w in circuit.pathways]
         self._stimulus = np.zeros((len(self.inputs), len(self.areas)))
