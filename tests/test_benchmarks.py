@@ -24,12 +24,22 @@ def tables(report):
     return found
 
 
-@pytest.fixture(scope="module")
-def quick():
-    script = BENCHMARKS / "froudist_walsh2021.py"
-    done = subprocess.run([sys.executable, str(script), "--quick"], capture_output=True, text=True, timeout=120)
+def run_quickly(script):
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / script), "--quick"], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     return tables(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def quick():
+    return run_quickly("froudist_walsh2021.py")
+
+
+@pytest.fixture(scope="module")
+def quick_reduced_wong_wang():
+    return run_quickly("reduced_wong_wang.py")
 
 
 def test_plain_numpy_and_the_simulator_agree_with_and_without_noise(quick):
@@ -65,3 +75,44 @@ def test_written_results_are_of_a_full_run_that_agreed():
     assert "quick" not in written
     for row in tables(written)["Agreement of the two programs, all rates at every step"]:
         assert float(row["largest difference (Hz)"]) <= float(row["may be"])
+
+
+def test_node_updates_are_measured_for_each_workload_and_precision(quick_reduced_wong_wang):
+    workloads = ["40 areas", "400 areas", "64 x 40 areas", "64 x 400 areas"]
+    measured = [(row["workload"], row["precision"]) for row in quick_reduced_wong_wang["Aims"]]
+    assert measured == [(w, dtype) for w in workloads for dtype in ("float64", "float32")]
+    assert {row["met"] for row in quick_reduced_wong_wang["Aims"]} <= {"yes", "no"}
+
+
+def test_limits_of_the_machine_are_what_a_core_can_have(quick_reduced_wong_wang):
+    # Between a tenth and ten times of what cores of recent years do: sums that the compiler drops would exceed it.
+    for row in quick_reduced_wong_wang["The machine, one core"]:
+        assert 4 < float(row["multiply-add (GFLOP/s)"].split()[0]) < 1000
+        assert 4 < float(row["read 16 KB (GB/s)"].split()[0]) < 2000
+        assert 0.03 < float(row["exp (ns)"].split()[0]) < 30
+        assert 0.1 < float(row["normal (ns)"].split()[0]) < 100
+
+
+def test_peers_that_are_not_installed_are_left_out(quick_reduced_wong_wang):
+    programs = {row["program"].split(",")[0] for row in quick_reduced_wong_wang["Beside others"]}
+    assert programs == {"cortexsim"}
+    assert "Agreement, noise off" not in quick_reduced_wong_wang
+
+
+def test_scaling_compares_the_table_with_the_list_of_connections():
+    found = run_quickly("scaling.py")
+    assert [row["areas"] for row in found["Number of areas, one trial"]] == ["10", "20"]
+    sparse, dense = found["Density, one trial"]
+    assert int(sparse["connections"]) < int(dense["connections"]) == 20 * 19
+    assert dense["the kernel takes"] == "table"
+
+
+def test_written_results_of_others_are_of_simulators_that_agreed():
+    written = (BENCHMARKS / "results" / "reduced_wong_wang.md").read_text(encoding="utf-8")
+    assert "quick" not in written
+    rows = tables(written)["Agreement, noise off"]
+    assert {row["program"].split(",")[0] for row in rows} == {"tvboptim", "neurolib", "tvb-library"}
+    for row in rows:
+        # Areas that are all alike would agree without any coupling.
+        assert float(row["range of S over areas"]) > 0.1
+        assert float(row["largest difference"]) <= float(row["may be"])
