@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cortexsim import _checks
 from cortexsim.circuits.circuit import AreaValues, Circuit
+from cortexsim.circuits.declaration import check_equation
 from cortexsim.connectome import Connectome
 from cortexsim.connectome.matrices import looked_up
 
@@ -68,6 +69,8 @@ class Model:
             speed = _checks.check_positive("conduction_speed", self.conduction_speed, "m/s")
             object.__setattr__(self, "conduction_speed", speed)
         self._check_maps()
+        area_parameters = frozenset(self.parameters(self.circuit.trials or 1)[1])
+        check_equation(type(self.circuit), area_parameters)  # type: ignore[arg-type]  # a class is hashable
 
     def __eq__(self, other: object) -> bool:
         """Whether connectome, circuit and maps are the same by value."""
@@ -138,7 +141,18 @@ class Model:
 
     @functools.cached_property
     def _weights(self) -> dict[str, Any]:
-        return self.circuit.weights(self.connectome)
+        weights = self.circuit.weights(self.connectome)
+        kind, n = type(self.circuit).__name__, len(self.areas)
+        for pathway in self.circuit.pathways:
+            if pathway.weights not in weights:
+                raise ValueError(
+                    f"Pathway {pathway.name!r} of {kind} takes the weights {pathway.weights!r}, but `weights` returned "
+                    f"{', '.join(map(repr, weights)) or 'none'}."
+                )
+            if weights[pathway.weights].shape != (n, n):
+                shape = weights[pathway.weights].shape
+                raise ValueError(f"Weights {pathway.weights!r} of {kind} must have shape ({n}, {n}), but have {shape}.")
+        return weights
 
     def delays(self, dt: float, target: NDArray[np.int64], source: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """Return the delay of each connection in steps of `dt` (ms), rounded to the nearest; None without a speed.

@@ -14,14 +14,14 @@ from cortexsim import circuits
 
 AREAS = ("V1", "MT", "LIP", "8m", "8l", "46d", "9/46d", "7A", "24c", "F2", "TEpd")
 # Noise that is off in the published circuit, and on here.
-NOISE = {"Chaudhuri2015": {"sigma_E": 30.0}, "WilsonCowan": {"sigma": 0.01}}
+PARAMETERS = {"Chaudhuri2015": {"sigma_E": 30.0}, "WilsonCowan": {"sigma": 0.01}}
 
 
 @pytest.fixture(params=circuits.ALL, scope="module")
 def small(request):
     """Each circuit on eleven areas: a whole register of lanes and part of another."""
     cortex = cx.load_connectome("macaque40").select(AREAS)
-    return cx.Model(cortex, circuits.ALL[request.param](**NOISE.get(request.param, {})), cx.gradients.macaque40())
+    return cx.Model(cortex, circuits.ALL[request.param](**PARAMETERS.get(request.param, {})), cx.gradients.macaque40())
 
 
 def drive(model, onset=5.0):
@@ -135,7 +135,7 @@ def diverge(model):
     )
     cx.simulate(model, [None, poke], duration=100, trials=[1, 3])
     halfway = cx.simulate(model, duration=12, every=4, trials=[1, 3])
-    halfway.final_state[1, 0, 0] = np.finfo(np.float64).max
+    halfway.final_state[1, :, 0] = np.finfo(np.float64).max
     cx.simulate(model, duration=88, every=4, trials=[1, 3], state=halfway)
 
 

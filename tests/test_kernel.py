@@ -11,7 +11,7 @@ from numba import njit
 from scipy import stats
 
 from cortexsim import circuits
-from cortexsim.kernel import build, equations, maths, random, source
+from cortexsim.kernel import build, maths, random, reading, source
 from cortexsim.kernel.simd import load, spread, store
 
 PRECISIONS = ("float64", "float32")
@@ -186,16 +186,16 @@ def edited(constant):
 
 
 def test_an_edited_equation_has_another_digest():
-    assert equations.digest(edited(1.5)) == equations.digest(edited(1.5))
-    assert equations.digest(edited(1.5)) != equations.digest(edited(1.6))
+    assert reading.digest(edited(1.5)) == reading.digest(edited(1.5))
+    assert reading.digest(edited(1.5)) != reading.digest(edited(1.6))
 
 
 def test_a_global_number_belongs_to_the_digest():
     one, two = edited(1.5), edited(1.5)
-    before = equations.digest(two)
+    before = reading.digest(two)
     two.__globals__["inner"].__globals__["exp"] = 3.0
-    assert equations.digest(one) == before
-    assert equations.digest(two) != before
+    assert reading.digest(one) == before
+    assert reading.digest(two) != before
 
 
 WARM = """

@@ -80,8 +80,8 @@ class VectorField:
         self._p = _record("P", tuple(numbers))(**numbers)
         if model.connectome.listed:
             raise ValueError(
-                f"Linear analysis works on tables, but the connectome of {len(self.areas)} areas is a list of connections; "
-                f"build it from matrices."
+                f"Linear analysis works on tables, but the connectome of {len(self.areas)} areas is a list of "
+                f"connections; build it from matrices."
             )
         self._weights = model.weights()
         self._sources = [self.variables.index(w.source) for w in circuit.pathways]

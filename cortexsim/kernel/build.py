@@ -23,7 +23,7 @@ import numba
 import numpy as np
 import platformdirs
 
-from cortexsim.kernel import equations
+from cortexsim.kernel import reading
 from cortexsim.kernel.source import Layout, source_text
 
 
@@ -42,7 +42,7 @@ def advance(circuit, area_parameters: tuple[str, ...], dtype: str):
     """
     layout = Layout(circuit, area_parameters)
     text = source_text(layout, dtype)
-    said = equations.digest(circuit.step or circuit.derivative)
+    said = reading.digest(circuit.step or circuit.derivative)
     digest = hashlib.sha256((text + said + _package_digest()).encode()).hexdigest()[:24]
     name = f"cortexsim_kernel_{digest}"
     path = cache_folder() / f"{name}.py"

@@ -16,7 +16,7 @@ from textwrap import indent
 import llvmlite.binding
 import numpy as np
 
-from cortexsim.kernel.equations import names_read
+from cortexsim.kernel.reading import names_read
 
 # Accumulators that one pass of the long-range product keeps in flight, to hide the latency of the additions.
 _IN_FLIGHT = 8

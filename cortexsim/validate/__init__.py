@@ -12,6 +12,8 @@ from cortexsim.validate.persistence import Persistence, persistence, persistence
 PAPERS = {
     "Chaudhuri2015": "chaudhuri2015",
     "Joglekar2018": "joglekar2018",
+    "MejiasWang2022": "mejias_wang2022",
+    "WongWang2006": "wong_wang2006",
 }
 
 __all__ = [
