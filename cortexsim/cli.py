@@ -7,7 +7,7 @@ import inspect
 import operator
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cortexsim import __version__
-from cortexsim._checks import check_known
+from cortexsim._checks import check_known, suggest
 from cortexsim.results import check_writable, replacing, save
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
+    from cortexsim.circuits import Circuit
     from cortexsim.connectome import Connectome
+    from cortexsim.plan import Plan
+    from cortexsim.stimulus import Drive
 
 _SECTIONS = ("connectome", "circuit", "stimulus", "simulate", "output")
 _PICTURES = (".png", ".pdf", ".svg")
@@ -107,9 +110,9 @@ def demo(dopamine: float, seed: int, trials: int, out: Path, progress: bool | No
         "stimulus": [cue],
         "simulate": {"duration": 5000, "dt": 0.5, "trials": trials, "seed": seed},
     }
-    result = _run(plan, "the demo", progress)
-    out.mkdir(exist_ok=True)
     names = {"path": "result.nc", "summary": "summary.png", "comparison": "comparison.csv"}
+    result = _run(plan, "the demo", progress, names)
+    out.mkdir(exist_ok=True)
     _write(result, {key: out / name for key, name in names.items()})
 
 
@@ -145,8 +148,8 @@ def simulate(file: Path, dopamine: float | None, out: str | None, progress: bool
     [output]
     path = "result.nc"
     figure = "activity.png"        # optional: the rates of all areas over time
-    summary = "summary.png"        # optional: the picture that the demo makes
-    comparison = "comparison.csv"  # optional: with experiments, printed as well
+    summary = "summary.png"        # optional, needs r_E1: the picture of the demo
+    comparison = "comparison.csv"  # optional, needs r_E1: with experiments, printed
 
     Relative paths, in FILE too, start from the working directory.
     """  # noqa: D301  (click takes the character itself as "do not rewrap")
@@ -155,23 +158,41 @@ def simulate(file: Path, dopamine: float | None, out: str | None, progress: bool
     for section, values in given.items():
         plan[section] = _table(plan, section, file) | {k: v for k, v in values.items() if v is not None}
     targets = _call(_targets, plan.pop("output"), f"[output] of {file}")
-    _write(_run(plan, str(file), progress), targets)
+    _write(_run(plan, str(file), progress, targets), targets)
 
 
-@_cortexsim.command(short_help="List the circuits, or the parameters of one.")
+@_cortexsim.command(short_help="List the circuits, or what one takes and gives.")
 @click.argument("name", required=False)
 def circuits(name: str | None) -> None:
-    """List the circuits and their papers, or the parameters of the circuit NAME: value, unit, meaning."""
+    """List the circuits and their papers, or what the circuit NAME takes and gives.
+
+    That is its parameters, its inputs (for stimuli), its state, of which a result holds what is recorded (others by
+    `record`), and the maps that it needs.
+    """
     from cortexsim.circuits import ALL
 
-    rows: list[tuple[str, ...]]
     if name is None:
-        rows = [(known, circuit.citation) for known, circuit in ALL.items()]
-    else:
-        with _input_errors():
-            circuit = ALL[check_known(name, ALL, what="circuit", where="`cortexsim circuits`")]
-        rows = [("parameter", "value", "unit", "meaning")]
-        rows += [(field, str(value), unit, meaning) for field, value, unit, meaning, _ in circuit().parameter_table()]
+        _echo_table([(known, circuit.citation) for known, circuit in ALL.items()])
+        return
+    with _input_errors():
+        circuit = ALL[check_known(name, ALL, what="circuit", where="`cortexsim circuits`")]
+    parameters = circuit().parameter_table()
+    sections: tuple[list[tuple[str, ...]], ...] = (
+        [("parameter", "value", "unit", "meaning"), *((p, str(value), *rest) for p, value, *rest, _ in parameters)],
+        [("input", "unit", "meaning"), *((v.name, v.unit, v.meaning) for v in circuit.inputs)],
+        [
+            ("state", "unit", "recorded", "meaning"),
+            *((v.name, v.unit, "yes" if v.name in circuit.recorded else "no", v.meaning) for v in circuit.state),
+        ],
+        [("map needed",), *((needed,) for needed in circuit.maps or ("none",))],
+    )
+    for number, rows in enumerate(sections):
+        if number:
+            click.echo()
+        _echo_table(rows)
+
+
+def _echo_table(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -217,8 +238,8 @@ def _read(file: Path) -> dict[str, Any]:
     return plan
 
 
-def _run(plan: Mapping[str, Any], where: object, progress: bool | None) -> xr.Dataset:
-    """Check the whole plan, run it and say how long that took; `where` names the plan in messages."""
+def _run(plan: Mapping[str, Any], where: object, progress: bool | None, outputs: Collection[str]) -> xr.Dataset:
+    """Check the whole plan and what the `outputs` need, run it and say how long; `where` names the plan in messages."""
     from cortexsim import circuits, gradients, stimulus
     from cortexsim.model import Model
     from cortexsim.plan import check
@@ -233,10 +254,12 @@ def _run(plan: Mapping[str, Any], where: object, progress: bool | None) -> xr.Da
         drives.append(_choose(stimulus.ALL, "type", table, here))
         with _input_errors():
             check_known(drives[-1].area, connectome.areas, what="area", where=here, listed="`connectome.areas`")
-            check_known(drives[-1].input, [v.name for v in circuit.inputs], what="input", where=here)
+        _check_input(drives[-1], circuit, here)
     maps = getattr(gradients, anatomy.get("name", "macaque40"))()  # the maps carry the network's name
+    with _input_errors(f"[circuit] of {where}"):
+        model = Model(connectome, circuit, maps)
     given = {
-        "model": Model(connectome, circuit, maps),
+        "model": model,
         "stimulus": functools.reduce(operator.add, drives) if drives else None,
         "progress": progress,
         "state": None,
@@ -246,6 +269,7 @@ def _run(plan: Mapping[str, Any], where: object, progress: bool | None) -> xr.Da
     with _input_errors(here):  # not around the run: what it raises of this kind is a fault of the program
         checked = check(**{name: value for name, value in arguments.items() if name != "progress"})
         checked.model.parameters(len(checked.trials))
+    _check_outputs(outputs, checked)
     started = time.perf_counter()
     try:
         result: xr.Dataset = simulate(**arguments)
@@ -260,6 +284,33 @@ def _run(plan: Mapping[str, Any], where: object, progress: bool | None) -> xr.Da
     return result
 
 
+def _check_input(drive: Drive, circuit: Circuit, where: str) -> None:
+    units = {v.name: v.unit for v in circuit.inputs}
+    if drive.input not in units:
+        known = ", ".join(f"{name} ({unit})" for name, unit in units.items())
+        raise _InputError(f"Unknown input {drive.input!r} in {where}{suggest(drive.input, units)} Known: {known}.")
+
+
+def _check_outputs(outputs: Collection[str], checked: Plan) -> None:
+    """Refuse, before the run, the outputs that compare with experiments where what they judge will not be there."""
+    from cortexsim.validate.persistence import EXPERIMENTAL_LABELS
+
+    wanted = next((key for key in ("summary", "comparison") if key in outputs), None)
+    if wanted is None:
+        return
+    needs, circuit = f"`{wanted}` in [output] needs", checked.model.circuit
+    if "r_E1" not in circuit.state_names():
+        raise _InputError(f"{needs} r_E1, which {type(circuit).__name__} does not record; take `figure`.")
+    if "r_E1" not in checked.record:
+        raise _InputError(f"{needs} r_E1, which `record` in [simulate] leaves out; add it there, or take `figure`.")
+    for label in EXPERIMENTAL_LABELS:
+        if label not in checked.model.area_maps:
+            raise _InputError(
+                f"{needs} the experimental label {label!r}, which the maps of {checked.model.connectome.name} do not "
+                "have; take `figure`, or the connectome macaque40."
+            )
+
+
 def _write(result: xr.Dataset, targets: Mapping[str, Path]) -> None:
     """Write the `targets`, print the comparison if it is one of them, and say where they are."""
     from cortexsim import plot, validate
@@ -268,8 +319,7 @@ def _write(result: xr.Dataset, targets: Mapping[str, Path]) -> None:
         save(result, targets["path"])
         with _input_errors(f"{targets['path']} is written, but not the rest"):
             if "figure" in targets:
-                rates = [name for name in ("r_E1", "r_E2") if name in result]
-                _draw(plot.activity(result, variables=rates), targets["figure"])
+                _draw(plot.activity(result), targets["figure"])
             if "summary" in targets or "comparison" in targets:
                 comparison = validate.persistence(result)
             if "summary" in targets:

@@ -65,7 +65,7 @@ def check_equation(circuit: type[Circuit], area_parameters: frozenset[str]) -> N
         "noise": circuit.noise,
         "p": parameters,
     }
-    arguments = {kind: namedtuple(kind, names)(*(np.ones(2) for _ in names)) for kind, names in records.items()}  # type: ignore[misc]
+    arguments = {kind: namedtuple(kind, names)(*(np.ones(2) for _ in names)) for kind, names in records.items()}
     if circuit.derivative is not None:
         del arguments["noise"]
     _check_numpy(name, equation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,12 +14,12 @@ import xarray as xr
 from cortexsim._checks import check_known, check_positive, check_same_condition
 from cortexsim.plot.style import BLUE, GREY, SEQUENTIAL, SMALL, VERMILION, axes_for, figure_of, label, styled
 from cortexsim.stimulus import Stimulus, read_json
+from cortexsim.validate.persistence import default_rates, recorded_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DEFAULT_VARIABLES = ("r_E1", "r_E2")
 DEFAULT_AREAS = ("V1", "MT", "LIP", "46d", "9/46d", "24c")
 _BAR_PITCH = 8.0  # points from one row of stimulus bars to the next
 
@@ -26,7 +27,7 @@ _BAR_PITCH = 8.0  # points from one row of stimulus bars to the next
 def activity(
     rates: xr.DataArray | xr.Dataset,
     *,
-    variables: Sequence[str] = DEFAULT_VARIABLES,
+    variables: Sequence[str] | None = None,
     stimulus: Stimulus | str | None = None,
     vmax: float | None = None,
     ax: Axes | Sequence[Axes] | None = None,
@@ -40,7 +41,8 @@ def activity(
         `hierarchy` where there is one, else they stay as they stand. A stretch of time is chosen beforehand: with
         ``result.sel(time=slice(500, None))`` the picture begins when the model has settled.
     variables
-        Which rates of a Dataset to draw, one panel each, on a common colour scale.
+        Which rates of a Dataset to draw, one panel each, on a common colour scale. By default r_E1 and r_E2, as far as
+        the Dataset holds them; else its first two variables in Hz, or the first of all where none is.
     stimulus
         Stimuli to mark above the panels: a Stimulus, or the JSON that a result holds in ``attrs["stimulus"]``. By
         default those of the Dataset; a single rate does not hold any.
@@ -87,7 +89,7 @@ def activity(
         figure_of(axes[-1]).colorbar(
             mesh,
             ax=axes,
-            label=_quantity(panels[0]),
+            label=_quantity(panels),
             extend="max" if highest > top else "neither",
             shrink=0.6,
             aspect=30,
@@ -100,7 +102,7 @@ def activity(
 def traces(
     rates: xr.DataArray | xr.Dataset,
     *,
-    variables: Sequence[str] = DEFAULT_VARIABLES,
+    variables: Sequence[str] | None = None,
     areas: Sequence[str] | None = None,
     stimulus: Stimulus | str | None = None,
     ax: Sequence[Axes] | None = None,
@@ -117,7 +119,7 @@ def traces(
         Names, from top to bottom. By default V1, MT, LIP, 46d, 9/46d and 24c; where one of them is missing, six areas
         (or all, if fewer) at even steps through the order.
     ax
-        Axes to draw on, one per area; by default a new Figure.
+        Axes to draw on, one per area, of which the first names the quantity; by default a new Figure.
 
     Returns
     -------
@@ -154,8 +156,14 @@ def traces(
         for one in axes:
             one.set_ylim(bottom, top + 0.1 * (top - bottom))  # room for the name of the area
             one.set_xlabel(_time_label(panels[0]))
-            one.set_ylabel(_quantity(panels[0]).replace("Firing rate", "Rate"))
             one.label_outer()
+        quantity = _quantity(panels).replace("Firing rate", "Rate")
+        if ax is None:
+            figure_of(axes[0]).supylabel(
+                fill(quantity, 20 * len(areas)), fontsize="medium"
+            )  # 0.8 inches hold 20 letters
+        else:
+            axes[0].set_ylabel(quantity)
         if len(panels) > 1:
             axes[0].legend(loc="upper right", ncols=len(panels), borderaxespad=0.0, handlelength=1.2)
         _draw_bars(axes[0], bars)
@@ -182,9 +190,10 @@ class _Bar:
         return BLUE if self.input.startswith("E1") else VERMILION if self.input.startswith("E2") else GREY
 
 
-def _panels(rates: xr.DataArray | xr.Dataset, variables: Sequence[str]) -> list[xr.DataArray]:
+def _panels(rates: xr.DataArray | xr.Dataset, variables: Sequence[str] | None) -> list[xr.DataArray]:
     if isinstance(rates, xr.Dataset):
-        known = [str(name) for name, values in rates.data_vars.items() if {"time", "area"} <= set(values.dims)]
+        known = recorded_names(rates)
+        variables = default_rates(rates) if variables is None else variables
         panels = [rates[check_known(name, known, what="variable", where="the result")] for name in variables]
         if not panels:
             raise ValueError("Argument `variables` must name one rate at least, but is empty.")
@@ -217,9 +226,18 @@ def _title(panel: xr.DataArray) -> str:
     return name[:1].upper() + name[1:]
 
 
-def _quantity(panel: xr.DataArray) -> str:
-    """Return "Firing rate (units)" for a rate, by its name, and the label of its own for anything else."""
-    return label(panel.assign_attrs(long_name="firing rate") if str(panel.name).startswith("r_") else panel)
+def _quantity(panels: Sequence[xr.DataArray]) -> str:
+    """Return "Firing rate (units)" for rates, the label of its own for another variable, several by their names."""
+    rate = {"long_name": "firing rate"}
+    quantities = {label(panel.assign_attrs(rate) if _is_rate(panel) else panel) for panel in panels}
+    if len(quantities) == 1:
+        return quantities.pop()
+    units = {panel.name: str(panel.attrs.get("units", "")) for panel in panels}
+    return ", ".join(f"{name}{'' if unit in ('', '1') else f' ({unit})'}" for name, unit in units.items())
+
+
+def _is_rate(panel: xr.DataArray) -> bool:
+    return str(panel.name).startswith("r_") and panel.attrs.get("units") != "1"  # that is a share of cells
 
 
 def _time_label(panel: xr.DataArray) -> str:

@@ -17,8 +17,9 @@ from cortexsim.results import check_writable, replacing
 from cortexsim.stimulus import read_json
 
 DEFAULT_WINDOW_MS = 500.0
+DEFAULT_THRESHOLD_HZ = 5.0
 
-_LABELS = ("delay_activity_reported", "delay_activity_well_studied")
+EXPERIMENTAL_LABELS = ("delay_activity_reported", "delay_activity_well_studied")
 _NO_YES = ["no", "yes"]
 _ACCURACY = ("1", "share of the well-studied areas that agree")  # units and long name
 _CHI_SQUARED = ("1", "Pearson's chi-squared, not corrected")
@@ -182,10 +183,10 @@ class Persistence:
 def persistence(
     result: xr.Dataset,
     *,
-    variable: str = "r_E1",
+    variable: str | None = None,
     baseline: tuple[float, float] | None = None,
     delay: tuple[float, float] | None = None,
-    threshold: float = 5.0,
+    threshold: float | None = None,
     during_stimulus: bool = False,
 ) -> Persistence:
     """Judge per area whether activity outlasts the stimulus, and compare with experiments.
@@ -200,13 +201,14 @@ def persistence(
         What `simulate` returns: rates (trial, time, area) or (time, area), with the coordinates
         `delay_activity_reported` and `delay_activity_well_studied` along `area`.
     variable
-        Rate to judge: "r_E1" after a stimulus to E1, "r_E2" after one to E2.
+        Rate to judge: "r_E1" after a stimulus to E1, "r_E2" after one to E2. By default r_E1; where the result does not
+        hold it, its first variable in Hz, or the first of all where none is.
     baseline, delay
         Half-open windows (start, stop) in ms. By default the 500 ms before the first stimulus and the last 500 ms of
         the run: 500 to 1000 and 4500 to 5000 ms in the paper's trial. The windows of the authors' program are the same
         but for one sample of 0.5 ms, 499.5 to 999.5 and 4499.5 to 5000 ms.
     threshold
-        In the unit of the rate (Hz).
+        In the unit of the variable. By default 5 Hz; a variable in another unit has no default.
     during_stimulus
         Whether the windows may overlap a stimulus, as with a lasting inactivation.
 
@@ -220,8 +222,9 @@ def persistence(
     TypeError
         If `result` is not a Dataset.
     ValueError
-        If the variable, the experimental labels or the stimulus are missing, trials differ in a parameter, a rate in a
-        window is not finite, or a window is empty, leaves the run, or overlaps a stimulus of any trial.
+        If the variable, its threshold, the experimental labels or the stimulus are missing, trials differ in a
+        parameter, a rate in a window is not finite, or a window is empty, leaves the run, or overlaps a stimulus of any
+        trial.
 
     References
     ----------
@@ -229,11 +232,12 @@ def persistence(
     Leavitt et al. 2017, Trends Neurosci 40:328, doi 10.1016/j.tins.2017.04.004 (reports).
     """
     rates = _rates(result, variable)
+    variable = str(rates.name)
     check_same_condition(rates, otherwise="persistence_by_trial(result), which judges each trial by itself")
-    threshold = check_not_negative("threshold", threshold)
+    threshold = _threshold(rates, threshold)
     baseline, delay = _windows(result, baseline, delay, during_stimulus)
     trials = _judge(result, rates, baseline, delay, threshold)
-    reported, well_studied = (_label(result, name) for name in _LABELS)
+    reported, well_studied = (_label(result, name) for name in EXPERIMENTAL_LABELS)
 
     means = trials[["baseline", "delay", "difference"]].mean("trial", keep_attrs=True)
     persistent = means.difference > threshold
@@ -265,10 +269,10 @@ def persistence(
 def persistence_by_trial(
     result: xr.Dataset,
     *,
-    variable: str = "r_E1",
+    variable: str | None = None,
     baseline: tuple[float, float] | None = None,
     delay: tuple[float, float] | None = None,
-    threshold: float = 5.0,
+    threshold: float | None = None,
     during_stimulus: bool = False,
 ) -> xr.Dataset:
     """Judge each trial by itself, as `persistence` judges their mean: for sweeps of a parameter or a stimulus.
@@ -313,10 +317,11 @@ def persistence_by_trial(
     23
     """
     rates = _rates(result, variable)
-    threshold = check_not_negative("threshold", threshold)
+    variable = str(rates.name)
+    threshold = _threshold(rates, threshold)
     baseline, delay = _windows(result, baseline, delay, during_stimulus)
     trials = _judge(result, rates, baseline, delay, threshold)
-    confusion = _confusion(trials.persistent, *(_label(result, name) for name in _LABELS))
+    confusion = _confusion(trials.persistent, *(_label(result, name) for name in EXPERIMENTAL_LABELS))
     return trials.assign(
         n_persistent=_described(trials.persistent.sum("area"), "1", "number of areas that persist"),
         accuracy=_described(_accuracy(confusion), *_ACCURACY),
@@ -352,14 +357,59 @@ def _criterion(
     }
 
 
-def _rates(result: xr.Dataset, variable: str) -> xr.DataArray:
+def default_rates(result: xr.Dataset) -> tuple[str, ...]:
+    """Return the variables of a result that are meant where none is named.
+
+    Parameters
+    ----------
+    result
+        What `simulate` returns.
+
+    Returns
+    -------
+    tuple of str
+        `r_E1` and `r_E2`, as far as the result holds them; else its first two variables in Hz; else its first one.
+
+    Raises
+    ------
+    ValueError
+        If no variable has the dims `time` and `area`.
+    """
+    recorded = recorded_names(result)
+    if not recorded:
+        raise ValueError(
+            f"The result must hold a variable over time and area, but holds {', '.join(map(str, result)) or 'none'}."
+        )
+    selective = tuple(name for name in ("r_E1", "r_E2") if name in recorded)
+    return selective or tuple(name for name in recorded if result[name].attrs.get("units") == "Hz")[:2] or recorded[:1]
+
+
+def recorded_names(result: xr.Dataset) -> tuple[str, ...]:
+    """Return the names of all variables over time and area, in the order of the result."""
+    return tuple(str(name) for name, values in result.data_vars.items() if {"time", "area"} <= set(values.dims))
+
+
+def _threshold(rates: xr.DataArray, threshold: float | None) -> float:
+    if threshold is not None:
+        return check_not_negative("threshold", threshold)
+    units = rates.attrs.get("units", "Hz")
+    if units != "Hz":
+        raise ValueError(
+            f"The default threshold is {DEFAULT_THRESHOLD_HZ:g} Hz, but {rates.name!r} has the unit {units!r}; pass "
+            "`threshold=` in that unit."
+        )
+    return DEFAULT_THRESHOLD_HZ
+
+
+def _rates(result: xr.Dataset, variable: str | None) -> xr.DataArray:
     if not isinstance(result, xr.Dataset):
         raise TypeError(
             f"Argument `result` must be the Dataset that `simulate` returns, but is {type(result).__name__}; "
             "pass the whole result, not one of its variables."
         )
-    rated = [str(name) for name, values in result.data_vars.items() if {"time", "area"} <= set(values.dims)]
-    check_known(variable, rated, what="variable", where="the result")
+    if variable is None:
+        variable = default_rates(result)[0]
+    check_known(variable, recorded_names(result), what="variable", where="the result")
     rates = result[variable] if "trial" in result[variable].dims else result[variable].expand_dims("trial")
     if set(rates.dims) != {"trial", "time", "area"}:
         raise ValueError(f"Variable {variable!r} must have the dims (trial, time, area), but has {rates.dims}.")
