@@ -134,6 +134,70 @@ def test_figures_and_comparison_are_written_where_the_file_says(run: Run) -> Non
     assert Path("activity.pdf").read_bytes().startswith(b"%PDF")
 
 
+OTHER = """
+[connectome]
+name = "macaque30"
+[circuit]
+name = "MejiasWang2022"
+[[stimulus]]
+type = "Pulse"
+area = "V1"
+input = "A"
+onset = 50
+duration = 50
+amplitude = 0.3
+[simulate]
+duration = 200
+[output]
+path = "result.nc"
+"""
+
+
+def test_the_figure_of_another_circuit_shows_its_first_two_rates(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    draw = cli._draw
+    monkeypatch.setattr(cli, "_draw", lambda figure, path: drawn.append(figure) or draw(figure, path))
+    code, _, err = run("simulate", "trial.toml", toml=OTHER + 'figure = "rates.png"\n')
+    assert (code, err) == (0, "")
+    assert sorted(os.listdir()) == ["rates.png", "result.nc", "trial.toml"]
+    assert [ax.get_title(loc="left") for ax in drawn[0].axes[:2]] == ["Firing rate of A", "Firing rate of B"]
+
+
+def test_outputs_that_need_what_will_not_be_there_are_refused_before_the_run(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary, comparison = 'summary = "all.png"\n', 'comparison = "areas.csv"\n'
+    maps = cx.gradients.macaque40().drop_vars("delay_activity_reported")
+    for toml, message in (
+        (OTHER + summary, "`summary` in [output] needs r_E1, which MejiasWang2022 does not record; take `figure`."),
+        (OTHER + comparison, "`comparison` in [output] needs r_E1, which MejiasWang2022 does not"),
+        (
+            TRIAL.replace("seed = 3", 'record = ["r_PV"]') + comparison,
+            "`comparison` in [output] needs r_E1, which `record` in [simulate] leaves out; add it there",
+        ),
+        (TRIAL + comparison, "needs the experimental label 'delay_activity_reported', which the maps of macaque40 do"),
+    ):
+        if "label" in message:
+            monkeypatch.setattr(cx.gradients, "macaque40", lambda: maps)
+        code, out, err = run("simulate", "trial.toml", toml=toml)
+        assert (code, out) == (2, ""), message
+        assert message in err
+        assert os.listdir() == ["trial.toml"]
+
+
+def test_a_circuit_whose_maps_do_not_do_is_refused_with_its_place(run: Run) -> None:
+    toml = OTHER.replace("MejiasWang2022", "FroudistWalsh2021").replace('"A"', '"E1"')
+    code, _, err = run("simulate", "trial.toml", toml=toml)
+    assert code == 2
+    assert "[circuit] of trial.toml: Map 'spine_count' must be finite in each area" in err
+
+
+def test_an_unknown_input_is_answered_with_the_known_ones_and_their_units(run: Run) -> None:
+    code, _, err = run("simulate", "trial.toml", toml=OTHER.replace('"A"', '"E1_dendrite"'))
+    assert code == 2
+    assert "Unknown input 'E1_dendrite' in [[stimulus]] 1 of trial.toml. Known: A (nA), B (nA), I (nA)." in err
+
+
 def test_a_comparison_that_cannot_be_made_leaves_the_result_and_says_so(run: Run) -> None:
     toml = TRIAL.replace("onset = 600", "onset = 100") + 'comparison = "areas.csv"\n'
     code, _, err = run("simulate", "trial.toml", toml=toml)
@@ -327,6 +391,19 @@ def test_circuits_lists_every_parameter_with_value_unit_and_meaning(run: Run) ->
         assert row.split(maxsplit=1)[1].startswith(str(value))
         assert unit in row
         assert row.endswith(meaning)
+
+
+@pytest.mark.parametrize("name", cx.circuits.ALL)
+def test_circuits_lists_inputs_state_and_maps_of_a_circuit_as_sections(run: Run, name: str) -> None:
+    circuit = cx.circuits.ALL[name]
+    _, out, _ = run("circuits", name)
+    _, inputs, state, maps = ([line.split() for line in section.splitlines()] for section in out.split("\n\n"))
+    assert inputs[0] == ["input", "unit", "meaning"]
+    assert inputs[1:] == [[v.name, v.unit, *v.meaning.split()] for v in circuit.inputs]
+    assert state[0] == ["state", "unit", "recorded", "meaning"]
+    assert [row[:2] for row in state[1:]] == [[v.name, v.unit] for v in circuit.state]
+    assert {row[0] for row in state[1:] if row[2] == "yes"} == set(circuit.recorded)
+    assert maps == [["map", "needed"], *([needed] for needed in circuit.maps or ["none"])]
 
 
 def test_version_and_help_name_version_and_exit_codes(run: Run) -> None:

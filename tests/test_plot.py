@@ -98,7 +98,7 @@ def test_activity_of_another_quantity_goes_by_its_own_name_and_sign(few):
     ax, colour_bar = plot.activity(current).axes
     assert colour_bar.get_ylabel() == "Current to E1 (pA)"
     assert ax.collections[0].get_clim()[0] == current.min()
-    assert plot.traces(current, areas=["V1"]).axes[0].get_ylabel() == "Current to E1 (pA)"
+    assert plot.traces(current, areas=["V1"]).get_supylabel() == "Current to E1 (pA)"
 
 
 def test_activity_of_a_result_has_a_panel_per_rate_on_one_colour_scale(few):
@@ -136,14 +136,63 @@ def test_stimuli_are_given_as_objects_too_and_go_by_their_names(result):
 
 
 def test_traces_draw_each_rate_in_each_area_with_a_band_over_trials(result, overview):
-    axes = plot.traces(published_result(1.5, trials=3)).axes
+    figure = plot.traces(published_result(1.5, trials=3))
+    axes = figure.axes
     assert [ax.texts[0].get_text() for ax in axes] == ["V1", "MT", "LIP", "46d", "9/46d", "24c"]
     assert axes[-1].get_xlabel() == "Time (ms)"
-    assert {ax.get_ylabel() for ax in axes} == {"Rate (Hz)"}
+    assert figure.get_supylabel() == "Rate (Hz)"
+    assert [ax.get_ylabel() for ax in axes] == [""] * 6
+    assert [ax.get_ylabel() for ax in overview.axes[2:8]] == ["Rate (Hz)", *[""] * 5]
     np.testing.assert_array_equal(axes[-1].lines[0].get_ydata(), result.r_E1.sel(area="24c", trial=0))
     for drawn, bands in ((axes, 2), (overview.axes[2:8], 0)):  # of three trials, and of one
         kinds = [[type(marks).__name__ for marks in ax.collections] for ax in drawn]
         assert [names.count("FillBetweenPolyCollection") for names in kinds] == [bands] * 6
+
+
+@pytest.fixture(scope="module")
+def other(few):
+    """A result of a circuit without E1 and E2: gating first, then rates, as WongWang2006 records."""
+    gating = (0.01 * few.r_E1).assign_attrs(units="1", long_name="NMDA gating of population 1")
+    rates = few.rename(r_E1="r_1", r_E2="r_2")
+    return rates.drop_vars(list(rates.data_vars)).assign(S_1=gating, r_1=rates.r_1, r_2=rates.r_2, r_3=rates.r_2)
+
+
+def test_plots_draw_the_first_two_rates_of_a_circuit_without_e1(other):
+    left, right, colour_bar = plot.activity(other).axes
+    np.testing.assert_array_equal(left.collections[0].get_array(), other.r_1[0].T)
+    np.testing.assert_array_equal(right.collections[0].get_array(), other.r_2[0].T)
+    assert colour_bar.get_ylabel() == "Firing rate (Hz)"
+    figure = plot.traces(other)
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["1", "2"]
+    assert len(plot.activity(other[["S_1"]]).axes) == 2  # without a rate the first variable, and its colour bar
+    assert len(plot.traces(other, variables=["S_1"]).axes[0].lines) == 2  # with the bar of the stimulus
+    assert plot.summary(other).axes[0].get_title(loc="left") == "Rate of E1"  # the long name of r_1 here
+    with pytest.raises(ValueError, match="must hold a variable over time and area, but holds none"):
+        plot.activity(other[[]])
+
+
+def test_traces_name_a_long_quantity_once_and_within_the_figure(other):
+    figure = plot.traces(other, variables=["S_1"], areas=["V1"])
+    assert figure.get_supylabel().replace("\n", " ") == "NMDA gating of population 1"
+    assert figure.axes[0].get_ylabel() == ""
+    figure.draw_without_rendering()
+    box = figure._supylabel.get_window_extent()
+    assert 0 <= box.y0 < box.y1 <= figure.bbox.height
+    assert box.x1 <= min(label.get_window_extent().x0 for label in figure.axes[0].get_yticklabels())
+
+
+def test_variables_of_several_quantities_go_by_their_names_and_units(other):
+    figure = plot.traces(other, variables=["S_1", "r_1"])
+    assert figure.get_supylabel() == "S_1, r_1 (Hz)"
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["S_1", "r_1"]
+    shares = other.assign(r_1=other.r_1.assign_attrs(units="1", long_name="proportion of active cells"))
+    assert plot.traces(shares, variables=["r_1"]).get_supylabel() == "Proportion of active cells"
+
+
+def test_activity_of_a_single_area_fills_its_panel(few):
+    ax = plot.activity(few.r_E1.isel(area=[0])).axes[0]
+    edges = ax.collections[0].get_coordinates()
+    assert (edges[0, 0].tolist(), edges[-1, -1].tolist()) == ([-5.0, -0.5], [4995.0, 0.5])  # samples every 10 ms
 
 
 def test_traces_of_another_cortex_take_even_steps_through_its_areas(result):

@@ -110,6 +110,26 @@ def test_the_other_population_is_judged_by_name():
     assert len(persistence(result, variable="r_E2").persistent_areas) == 40
 
 
+def test_without_r_e1_the_first_variable_in_hz_is_judged():
+    result = published_result(1.5)
+    gating = (0.01 * result.r_E1).assign_attrs(units="1")
+    other = result.drop_vars(["r_E1", "r_E2"]).assign(S_A=gating, r_A=result.r_E1, r_B=result.r_E2)
+    judged = persistence(other)
+    assert (judged.variable, judged.persistent_areas) == ("r_A", PERSISTENT_23)
+    assert persistence_by_trial(other).attrs["persistence_variable"] == "r_A"
+    assert persistence(other.assign(r_E1=0 * other.r_A)).persistent_areas == ()
+    with pytest.raises(ValueError, match="must hold a variable over time and area"):
+        persistence(other.drop_vars(["S_A", "r_A", "r_B"]))
+
+
+def test_a_variable_in_another_unit_needs_a_threshold_of_its_own():
+    result = published_result(1.5)
+    gating = result.drop_vars(["r_E1", "r_E2"]).assign(S=(0.01 * result.r_E1).assign_attrs(units="1"))
+    with pytest.raises(ValueError, match=r"default threshold is 5 Hz, but 'S' has the unit '1'; pass `threshold=`"):
+        persistence(gating)
+    assert persistence(gating, threshold=0.05).persistent_areas == PERSISTENT_23
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

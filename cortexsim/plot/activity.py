@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from cortexsim._checks import check_known, check_positive, check_same_condition
 from cortexsim.plot.style import BLUE, GREY, SEQUENTIAL, SMALL, VERMILION, axes_for, figure_of, label, styled
@@ -69,16 +70,15 @@ def activity(
     top = check_positive("vmax", vmax) if vmax is not None else highest or 1.0
     with styled():
         rows = panels[0].sizes["area"]
-        axes = axes_for(ax, len(panels), (1.4 + 4.4 * len(panels), 1.2 + 0.125 * rows))
+        axes = axes_for(ax, len(panels), (1.4 + 4.4 * len(panels), max(2.0, 1.2 + 0.125 * rows)))
         for panel, one in zip(panels, axes, strict=True):
             mesh = one.pcolormesh(
-                panel.time.values,
-                np.arange(rows),
+                _edges(panel.time.values),
+                np.arange(rows + 1) - 0.5,
                 panel.transpose("area", "time").values,
                 cmap=SEQUENTIAL,
                 vmin=min(lowest, 0.0),
                 vmax=top,
-                shading="nearest",
                 rasterized=True,
             )
             one.set_yticks(np.arange(rows), [str(area) for area in panel.area.values])
@@ -142,11 +142,12 @@ def traces(
         raise ValueError("Argument `areas` must name one area at least, but is empty; `rates.area` lists them.")
     for area in areas:
         check_known(area, known, what="area", where="traces", listed="`rates.area`")
+    prefix = "r_" if all(map(_is_rate, panels)) else ""
     with styled():
         axes = axes_for(ax, len(areas), (5.2, 0.6 + 0.8 * len(areas)), rows=True)
         for area, one in zip(areas, axes, strict=True):
             for panel in panels:
-                _draw_trace(one, panel.sel(area=area))
+                _draw_trace(one, panel.sel(area=area), str(panel.name or "").removeprefix(prefix))
             for bar in bars:
                 one.axvspan(bar.onset, bar.offset, color="0.92", linewidth=0.0, zorder=0)
             one.margins(x=0.0)
@@ -158,10 +159,8 @@ def traces(
             one.set_xlabel(_time_label(panels[0]))
             one.label_outer()
         quantity = _quantity(panels).replace("Firing rate", "Rate")
-        if ax is None:
-            figure_of(axes[0]).supylabel(
-                fill(quantity, 20 * len(areas)), fontsize="medium"
-            )  # 0.8 inches hold 20 letters
+        if ax is None:  # once for all rows, each of which is as high as about 16 letters are wide
+            figure_of(axes[0]).supylabel(fill(quantity, 16 * len(areas) + 4), fontsize="medium")
         else:
             axes[0].set_ylabel(quantity)
         if len(panels) > 1:
@@ -219,6 +218,12 @@ def _mean(panel: xr.DataArray) -> xr.DataArray:
 
 def _in_order(panel: xr.DataArray) -> xr.DataArray:
     return panel.sortby("hierarchy") if "hierarchy" in panel.coords else panel
+
+
+def _edges(time: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the n + 1 borders halfway between n samples."""
+    middle = (time[1:] + time[:-1]) / 2
+    return np.concatenate([[2 * time[0] - middle[0]], middle, [2 * time[-1] - middle[-1]]])
 
 
 def _title(panel: xr.DataArray) -> str:
@@ -292,8 +297,7 @@ def _draw_bars(ax: Axes, bars: Sequence[_Bar]) -> int:
     return len(free_from)
 
 
-def _draw_trace(ax: Axes, trace: xr.DataArray) -> None:
-    name = str(trace.name or "").removeprefix("r_")
+def _draw_trace(ax: Axes, trace: xr.DataArray, name: str) -> None:
     colour = VERMILION if name == "E2" else BLUE if name == "E1" else None
     mean = _mean(trace)
     (line,) = ax.plot(mean.time.values, mean.values, color=colour, label=name)

@@ -27,8 +27,9 @@ def summary(result: xr.Dataset, persistence: Persistence | None = None) -> Figur
     Parameters
     ----------
     result
-        What `simulate` returned, with the maps of `gradients.macaque40()`. Its variables are chosen as in `activity`. To
-        leave out the first 500 ms, in which the model settles, pass ``result.sel(time=slice(500, None))``.
+        What `simulate` returned, with the maps of `gradients.macaque40()` or `macaque30()`. It draws the
+        variables that `activity` does. To leave out the first 500 ms, in which the model settles, pass
+        ``result.sel(time=slice(500, None))``.
     persistence
         What `validate.persistence(result)` returned, where it was called with other than its defaults.
 
