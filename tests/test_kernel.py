@@ -172,7 +172,8 @@ def test_the_compiled_loop_of_a_circuit_works_on_vector_registers(model, dtype):
     if not re.search(r"[yz]mm", assembly):
         pytest.skip("not an x86 processor with AVX")
     assert packed > 300
-    assert scalar < packed / 10
+    # Scalar by nature: the list of connections of a single trial, one product per pathway, unrolled up to eight times.
+    assert scalar <= 8 * len(model.circuit.pathways)
 
 
 def edited(constant):
