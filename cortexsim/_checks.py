@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -103,18 +102,6 @@ def check_same_condition(values: xr.Dataset | xr.DataArray, *, otherwise: str = 
                 f"{', '.join(map(str, found))}; pick one: result.isel(trial=result.{name} == {found[0]})"
                 f"{'; or take ' if otherwise else ''}{otherwise}."
             )
-
-
-def check_shape(
-    name: str, array: ArrayLike, shape: tuple[int | None, ...], dims: tuple[str, ...]
-) -> NDArray[np.float64]:
-    """Return `array` as float64 if it has the `shape` (None: any length), else raise ValueError."""
-    values = np.asarray(array, dtype=np.float64)
-    fits = values.ndim == len(shape) and all(n is None or n == m for n, m in zip(shape, values.shape, strict=True))
-    if not fits:
-        wanted = ", ".join(f"{d}{'' if n is None else f'={n}'}" for d, n in zip(dims, shape, strict=True))
-        raise ValueError(f"Argument `{name}` must have the shape ({wanted}), but has {values.shape}.")
-    return values
 
 
 def whole_steps(name: str, value: float, dt: float) -> int:
