@@ -16,11 +16,28 @@ from cortexsim.connectome import (
 from cortexsim.model import Model
 from cortexsim.results import load, save
 from cortexsim.simulate import SimulationDiverged, memory_estimate, simulate
-from cortexsim.stimulus import Epoch, Pulse, Ramp, Schedule, Sine, Step, Stimulus, working_memory
+from cortexsim.stimulus import (
+    Change,
+    Course,
+    Epoch,
+    Lesion,
+    Pulse,
+    Ramp,
+    Schedule,
+    Sine,
+    Step,
+    Stimulus,
+    blockade,
+    optogenetics,
+    working_memory,
+)
 
 __all__ = [
+    "Change",
     "Connectome",
+    "Course",
     "Epoch",
+    "Lesion",
     "Model",
     "Pulse",
     "Ramp",
@@ -30,6 +47,7 @@ __all__ = [
     "Step",
     "Stimulus",
     "analysis",
+    "blockade",
     "circuits",
     "connectome",
     "datasets",
@@ -37,6 +55,7 @@ __all__ = [
     "load",
     "load_connectome",
     "memory_estimate",
+    "optogenetics",
     "plot",
     "read_connectome",
     "save",

@@ -164,7 +164,7 @@ def _channels(stimuli: Sequence[Stimulus | None], model: Model) -> tuple[tuple[s
     inputs = [v.name for v in model.circuit.inputs]
     found = set()
     for stimulus in stimuli:
-        for part in stimulus.parts if stimulus is not None else ():
+        for part in stimulus.drives if stimulus is not None else ():
             where = type(part).__name__
             _checks.check_known(part.area, model.areas, what="area", where=where, listed="`connectome.areas`")
             _checks.check_known(part.input, inputs, what="input", where=where)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from cortexsim import _checks
 from cortexsim.analysis.rates import area_coordinates, sampled_rates
-from cortexsim.stimulus import read_json
+from cortexsim.stimulus import Drive, read_json
 
 Floats = NDArray[np.float64]
 
@@ -112,7 +114,8 @@ def propagation(
 
 def _stimulus(result: xr.Dataset | xr.DataArray, onset: float | None, source: str | None) -> tuple[float, str]:
     if onset is None or source is None:
-        told = [part for parts in read_json(result.attrs.get("stimulus", "[]")) for part in parts]
+        parts = itertools.chain(*read_json(result.attrs.get("stimulus", "[]")))
+        told = [part for part in parts if isinstance(part, Drive)]
         if not told:
             raise ValueError("The result tells of no stimulus; pass `onset` in ms and the area `source`.")
         first = min(told, key=lambda part: part.onset)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cortexsim._checks import check_known, check_positive, check_same_condition
 from cortexsim.plot.style import BLUE, GREY, SEQUENTIAL, SMALL, VERMILION, axes_for, figure_of, label, styled
-from cortexsim.stimulus import Stimulus, read_json
+from cortexsim.stimulus import Drive, Stimulus, read_json
 from cortexsim.validate.persistence import default_rates, recorded_names
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def _bars(rates: xr.DataArray | xr.Dataset, stimulus: Stimulus | str | None) -> 
     parts = stimulus.parts if isinstance(stimulus, Stimulus) else itertools.chain(*read_json(stimulus))
     last = float(rates.time[-1])
     together: dict[tuple[float, float, str, str], dict[str, None]] = {}
-    for part in parts:
+    for part in (p for p in parts if isinstance(p, Drive)):
         onset, end = part.window
         if onset < last:
             together.setdefault((onset, min(end, last), part.input, part.name), {})[part.area] = None

@@ -14,7 +14,7 @@ import xarray as xr
 
 from cortexsim._checks import check_known, check_not_negative, check_same_condition
 from cortexsim.results import check_writable, replacing
-from cortexsim.stimulus import read_json
+from cortexsim.stimulus import Drive, read_json
 
 DEFAULT_WINDOW_MS = 500.0
 DEFAULT_THRESHOLD_HZ = 5.0
@@ -479,7 +479,7 @@ def _stimuli(result: xr.Dataset) -> list[tuple[float, float]]:
             "The result must say in attrs['stimulus'] what stimuli it had, but does not; "
             "pass a result of `simulate`, or set it to a JSON list ('[]' if there was none)."
         )
-    return [part.window for parts in read_json(result.attrs["stimulus"]) for part in parts]
+    return [part.window for parts in read_json(result.attrs["stimulus"]) for part in parts if isinstance(part, Drive)]
 
 
 def _mean_in(rates: xr.DataArray, name: str, window: tuple[float, float]) -> xr.DataArray:

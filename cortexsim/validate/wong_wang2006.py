@@ -64,7 +64,7 @@ def _states(model: Model) -> Iterator[Claim]:
     ):
         yield Claim(name, expected, float(state.sel(state=variable)), tolerance, _EQUATIONS, unit)
     for mu0, winner in _WINNERS.items():
-        parts = circuits.WongWang2006.motion(0, onset=0, duration=1, mu0=mu0).parts
+        parts = circuits.WongWang2006.motion(0, onset=0, duration=1, mu0=mu0).drives
         drive = {(p.area, p.input): p.amplitude for p in parts}
         driven = analysis.fixed_points(model, starts, drive=drive)
         symmetric, decided = driven.isel(point=0), driven.isel(point=1, area=0)
