@@ -192,6 +192,8 @@ class FroudistWalsh2021(Circuit):
     ----------
     dopamine : float, sequence of float (one per trial)
         Dopamine release, 0 ... 3; memory exists between .96 and 2.10.
+    D1_availability, NMDA_availability : float, sequence of float, DataArray over `area`
+        Share of the receptors that are not blocked. The first multiplies occ, the second every NMDA current.
     without_dopamine : tuple of str
         Actions of dopamine to hold at occ = 0: any of "NMDA", "PV", "SST", "M".
     FEF_exception : bool
@@ -223,6 +225,8 @@ class FroudistWalsh2021(Circuit):
     """
 
     dopamine: Any = parameter(1.5, "1", "dopamine release", source=_PROGRAM)
+    D1_availability: Any = parameter(1.0, "1", "share of D1 receptors that are not blocked")
+    NMDA_availability: Any = parameter(1.0, "1", "share of NMDA receptors that are not blocked")
     mu_EE: Any = parameter(1.45, "nA", "long-range gain to excitatory cells", source=_TABLE)
     mu_IE: Any = parameter(2.24, "nA", "long-range gain to interneurons", source=_TABLE)
     g_E_self: Any = parameter(0.18, "nA", "to E1 from E1, to E2 from E2", source=_TABLE)
@@ -320,12 +324,13 @@ class FroudistWalsh2021(Circuit):
     ) -> dict[str, Floats]:
         """Return e, m, the four dopamine-graded conductances, and the split of long-range input, per area."""
         spines, d = rescaled(maps, "spine_count", areas), rescaled(maps, "d1", areas)
-        occupancy = _sigmoid(p["occupancy_slope"] * (p["dopamine"] - p["occupancy_midpoint"]))
+        occupancy = p["D1_availability"] * _sigmoid(p["occupancy_slope"] * (p["dopamine"] - p["occupancy_midpoint"]))
         occupied = {k: (0.0 if k in self.without_dopamine else 1.0) * occupancy * d for k in _DOPAMINE_EFFECTS}
         FEF = np.isin(list(areas), ("8m", "8l")) & self.FEF_exception
         modulated = {
             "e": p["e_min"] + (1 - p["e_min"]) * spines,
-            "m": 1 + p["NMDA_gain"] * _sigmoid(p["NMDA_slope"] * (occupied["NMDA"] - p["NMDA_midpoint"])),
+            "m": p["NMDA_availability"]
+            * (1 + p["NMDA_gain"] * _sigmoid(p["NMDA_slope"] * (occupied["NMDA"] - p["NMDA_midpoint"]))),
             "g_E_PV": p["g_E_PV_max"] + (p["g_E_PV_min"] - p["g_E_PV_max"]) * occupied["PV"],
             "g_dendrite_SST": p["g_dendrite_SST_min"]
             + (p["g_dendrite_SST_max"] - p["g_dendrite_SST_min"]) * occupied["SST"],
