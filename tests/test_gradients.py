@@ -31,6 +31,7 @@ def test_maps_are_those_of_the_interface_in_hierarchical_order(maps):
     assert set(maps.data_vars) == {
         *("hierarchy", "spine_count", "spine_count_measured", "d1", "t1w_t2w", "x", "y", "z"),
         *("delay_activity_reported", "delay_activity_well_studied", "positive_reports", "negative_reports"),
+        *("facilitation_baseline", "depression_baseline"),
     }
     assert maps.sizes == {"area": 40}
     assert maps.indexes["area"].is_unique
@@ -65,7 +66,7 @@ def test_values_stand_at_their_areas(maps):
 
 
 def test_digest_of_the_maps_is_that_of_the_tables_read(maps):
-    published = ("froudistwalsh2021/areas", "pereiraobilinovic2025/t1w_t2w")
+    published = ("froudistwalsh2021/areas", "froudistwalsh2021/synaptic_baseline", "pereiraobilinovic2025/t1w_t2w")
     common = ("leavitt2017/delay_activity", "bakker2015/centroids")
     assert maps.attrs["digest"] == datasets.digest(*published, *common)
     assert gradients.macaque30().attrs["digest"] == datasets.digest("mejiaswang2022/areas", *common)
