@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,14 +103,19 @@ class Model:
         """The areas, in the order of the connectome."""
         return self.connectome.areas
 
-    def parameters(self, trials: int) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    def parameters(
+        self, trials: int, changed: Mapping[str, Floats] | None = None
+    ) -> tuple[dict[str, Floats], dict[str, Floats]]:
         """Return the numbers of the equation: per trial, shape (trial,), and per area, shape (trial, area).
 
         Parameters
         ----------
         trials
             Number of trials; parameters given once per trial must have as many values.
+        changed
+            Parameters to take instead of the circuit's, of shape (trial, 1) or (trial, area).
         """
+        changed = changed or {}
         asked = self.circuit.trials
         if asked is not None and asked != trials:
             raise ValueError(
@@ -121,8 +127,14 @@ class Model:
         by_area: dict[str, Floats] = {}
         p: dict[str, Floats] = {}
         for name in self.circuit.parameter_names():
-            value: Any = getattr(self.circuit, name)
-            if isinstance(value, AreaValues):
+            value: Any = changed.get(name, getattr(self.circuit, name))
+            if isinstance(value, np.ndarray):
+                p[name] = value
+                if value.shape[1] > 1:
+                    by_area[name] = value
+                else:
+                    by_trial[name] = value[:, 0]
+            elif isinstance(value, AreaValues):
                 p[name] = value.aligned(self.areas, name)
                 by_area[name] = np.broadcast_to(p[name], (trials, n_areas))
             else:

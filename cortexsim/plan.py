@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from cortexsim import _checks
+from cortexsim import _checks, perturbed
 from cortexsim.model import Model
 from cortexsim.stimulus import Schedule, Stimulus
 
@@ -39,10 +40,30 @@ class Plan:
     history: NDArray[Any] | None
     threads: int
 
+    def only(self, which: Sequence[int]) -> Plan:
+        """Return the run of some of the trials, by their positions."""
+        circuit = self.model.circuit
+        values = {name: getattr(circuit, name) for name in circuit.parameter_names()}
+        chosen = {name: tuple(v[k] for k in which) for name, v in values.items() if isinstance(v, tuple)}
+        return dataclasses.replace(
+            self,
+            model=dataclasses.replace(self.model, circuit=dataclasses.replace(circuit, **chosen)),
+            stimuli=self.stimuli if len(self.stimuli) == 1 else tuple(self.stimuli[k] for k in which),
+            trials=[self.trials[k] for k in which],
+            given=self.given if len(self.given) == 1 else self.given[list(which)],
+            start=None if self.start is None else self.start[list(which)],
+            history=None if self.history is None else self.history[list(which)],
+        )
+
     @property
     def steps(self) -> int:
         """Euler steps of the run."""
         return round(self.duration / self.dt)
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """The times of the samples, in ms."""
+        return (self.first_step + np.arange(self.samples) * self.every_steps) * self.dt
 
     @property
     def every_steps(self) -> int:
@@ -90,6 +111,7 @@ def check(
         _checks.check_known(name, circuit.state_names(), what="variable", where="`record`")
     _checks.check_unique(recorded, what="variable", where="`record`")
     stimuli = _stimuli(stimulus, len(which))
+    perturbed.check(model, stimuli)
     first_step, start, history = _start(state, model, len(which), dt)
     noise_kind, given = _noise(noise, model, len(which), steps)
     return Plan(

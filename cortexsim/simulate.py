@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from cortexsim import plan
+from cortexsim import perturbed, plan
 from cortexsim.model import Model
 from cortexsim.plan import Plan
 from cortexsim.stimulus import Stimulus, sample
@@ -67,7 +68,8 @@ def simulate(
     model : Model
         Connectome, circuit and maps. Circuit parameters with one value per trial are run side by side.
     stimulus : Stimulus, sequence of Stimulus, or None
-        One for all trials, or one (or None) per trial.
+        One for all trials, or one (or None) per trial. Lesions, changed parameters and light are parts of it:
+        `cue + Lesion(areas=["LIP"], onset=2000)`. Run a trial with and without one and its noise is the same.
     duration : float
         In ms; a whole multiple of `dt`. May be left out where the stimulus is a Schedule, which has one.
     dt : float
@@ -132,7 +134,7 @@ def simulate(
             f"GiB that are free; "
             f"record fewer variables, raise `every` = {every:g} ms, or run fewer trials at a time."
         )
-    return _label(run, *_run(run, progress))
+    return _label(run, *_run_all(run, progress))
 
 
 def memory_estimate(
@@ -166,15 +168,33 @@ def memory_estimate(
     return item * (recorded * trials * samples * n_areas + 2 * lanes * fields) + held
 
 
+def _run_all(run: Plan, progress: bool | None) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Run the trials that share their lesions side by side, since they share the long-range weights; see `_run`."""
+    groups: dict[Any, list[int]] = {}
+    for k in range(len(run.trials)):
+        groups.setdefault(perturbed.lesions(run.stimuli[k if len(run.stimuli) > 1 else 0]), []).append(k)
+    if len(groups) == 1:
+        return _run(run, progress)
+    back = np.argsort(list(itertools.chain(*groups.values())))
+    records, finals, pasts = zip(*(_run(run.only(which), progress) for which in groups.values()), strict=True)
+    return np.concatenate(records, axis=1)[:, back], np.concatenate(finals)[back], np.concatenate(pasts)[back]
+
+
 def _run(run: Plan, progress: bool | None) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Run in chunks; return the record (variable, trial, time, area), the last state and the past that delays need."""
     from tqdm import tqdm
 
     from cortexsim.kernel.lanes import Lanes
 
+    model, cuts, n_trials = run.model, perturbed.lesions(run.stimuli[0]), len(run.trials)
+
+    def parameters(time: float) -> tuple[dict[str, Any], dict[str, Any]]:
+        return model.parameters(n_trials, perturbed.changed(model, run.stimuli, n_trials, time))
+
     lanes = Lanes(
-        run.model, run.trials, run.channels, run.record, run.dtype, run.dt, run.first_step, run.start, run.history
-    )
+        model, run.trials, run.channels, run.record, run.dtype, run.dt, run.first_step, run.start, run.history,
+        parameters(run.first_step * run.dt),
+    )  # fmt: skip
     record = np.empty((len(run.record), len(run.trials), run.samples, len(run.model.areas)), dtype=run.dtype)
     chunk = int(np.clip(_CHUNK_WORK // lanes.count, 1, _CHUNK_STEPS))
     workers = min(run.threads, lanes.tiles)
@@ -187,8 +207,15 @@ def _run(run: Plan, progress: bool | None) -> tuple[NDArray[Any], NDArray[Any], 
     )
     with bar, ThreadPoolExecutor(workers) as pool:
         over = pool.map if workers > 1 else map
-        for done in range(0, run.steps, chunk):
-            n = min(chunk, run.steps - done)
+        borders = perturbed.borders(run.stimuli, run.first_step, run.steps, run.dt)
+        starts = sorted({*range(0, run.steps, chunk), *borders})
+        for done, end in zip(starts, [*starts[1:], run.steps], strict=True):
+            n = end - done
+            time = (run.first_step + done) * run.dt
+            if done in borders:
+                lanes.change(*parameters(time))
+            if cuts and (done == 0 or done in borders):
+                lanes.cut(perturbed.kept(cuts, model.areas, time))
             before = lanes.copy()
             _advance(run, lanes, over, workers, done, n, record)
             if not lanes.finite():
@@ -196,6 +223,7 @@ def _run(run: Plan, progress: bool | None) -> tuple[NDArray[Any], NDArray[Any], 
                 _report_divergence(run, lanes, done, n, record)
             bar.set_description(None, refresh=False)
             bar.update(n * run.dt)
+    perturbed.blank(record, cuts, model.areas, run.times)
     return record, lanes.state(), lanes.history(run.first_step + run.steps)
 
 
@@ -231,11 +259,7 @@ def _label(run: Plan, records: NDArray[Any], final: NDArray[Any], history: NDArr
     """Return the Dataset: names, units, coordinates and provenance."""
     model, circuit = run.model, run.model.circuit
     by_name = {v.name: v for v in circuit.state}
-    time = xr.Variable(
-        "time",
-        (run.first_step + np.arange(run.samples) * run.every_steps) * run.dt,
-        {"units": "ms", "long_name": "time"},
-    )
+    time = xr.Variable("time", run.times, {"units": "ms", "long_name": "time"})
     maps = model.area_maps
     area = xr.Variable("area", list(model.areas), {"long_name": "area"})
     coordinates = {

@@ -158,7 +158,8 @@ class Circuit:
         weights
             What `weights(connectome)` gave.
         p
-            This circuit's numeric parameters, each of shape (), (trial, 1) or (area,), ready to broadcast.
+            This circuit's numeric parameters, each of shape (), (trial, 1), (area,) or (trial, area), ready to
+            broadcast.
         """
         return {}
 

@@ -61,11 +61,15 @@ class Lanes:
         State (trial, state, area) to start from; None: the circuit's initial values.
     history
         Past of the sources (trial, lag, source, area), the newest first; None: they have always been as at the start.
+    parameters
+        What `model.parameters` returns, where perturbations make it differ; None: the model's own.
     """
 
-    def __init__(self, model, trials, channels, record, dtype, dt, first_step=0, start=None, history=None):
+    def __init__(
+        self, model, trials, channels, record, dtype, dt, first_step=0, start=None, history=None, parameters=None
+    ):
         circuit, areas = model.circuit, model.areas
-        per_trial, per_area = model.parameters(len(trials))
+        per_trial, per_area = parameters or model.parameters(len(trials))
         self._advance, self.layout = build.advance(type(circuit), tuple(sorted(per_area)), str(dtype))
         self.dtype = dtype
         self.width = source.width(dtype)
@@ -95,8 +99,7 @@ class Lanes:
             initial = np.array([v.initial for v in circuit.state])
             start = np.broadcast_to(initial[:, np.newaxis], (self.n_trials, len(initial), self.n_areas))
         self._fill("state", [start[:, k] for k in range(len(circuit.state))])
-        self._fill("area_parameters", [per_area[name] for name in self.layout.area_parameters])
-        self._tables = self._tile_parameters(per_trial)
+        self.change(per_trial, per_area)
         self._connect(model, dt)
         self._remember(first_step, history)
         self._keys = self._noise_keys(np.asarray(trials, dtype=np.uint32), areas)
@@ -113,11 +116,12 @@ class Lanes:
         for k, value in enumerate(values):
             self._buffer[:, :, first + k, :] = value[self._trial, self._area]
 
-    def _tile_parameters(self, by_trial):
-        tables = np.zeros((self.tiles, max(len(self.layout.parameters), 1), self.width), self.dtype)
+    def change(self, per_trial, per_area):
+        """Take other numbers for the parameters, of the same names as at first."""
+        self._fill("area_parameters", [per_area[name] for name in self.layout.area_parameters])
+        self._tables = np.zeros((self.tiles, max(len(self.layout.parameters), 1), self.width), self.dtype)
         for k, name in enumerate(self.layout.parameters):
-            tables[:, k, :] = by_trial[name][self._trial[:, 0, :]]
-        return tables
+            self._tables[:, k, :] = per_trial[name][self._trial[:, 0, :]]
 
     def _connect(self, model, dt):
         """Lay the long-range weights out as a table, or as a list where they are sparse, listed or delayed."""
@@ -138,11 +142,18 @@ class Lanes:
         self._slots = 1 if steps is None else int(steps.max(initial=0)) + 1
         self._delays = (np.zeros(0) if self._slots == 1 else steps).astype(np.int32)
         self._senders = self._senders.astype(np.int32)  # half the bytes that each step reads
-        if not self._listed and self.by_trial:
-            laid = matrices
-        elif not self._listed:
-            padded = np.zeros((len(matrices), self.blocks * self.width, self.n_areas))
-            padded[:, : self.n_areas] = matrices or np.zeros((0, self.n_areas, self.n_areas))
+        self._uncut = (target, laid) if self._listed else (None, matrices)
+        self.cut(None)
+
+    def cut(self, kept):
+        """Lay the weights out, those of the connections that `kept(target, source)` leaves; None: all."""
+        target, laid = self._uncut
+        if kept is not None:
+            left = kept(target, self._senders) if self._listed else kept(*np.ogrid[: self.n_areas, : self.n_areas])
+            laid = [m * left for m in laid]
+        if not self._listed and not self.by_trial:
+            padded = np.zeros((len(laid), self.blocks * self.width, self.n_areas))
+            padded[:, : self.n_areas] = laid or np.zeros((0, self.n_areas, self.n_areas))
             laid = [m.reshape(self.blocks, self.width, self.n_areas).swapaxes(1, 2) for m in padded]
         flat = np.concatenate([np.ravel(m) for m in laid] or [np.zeros(1)])
         self._weights = _aligned(flat.shape, self.dtype)
