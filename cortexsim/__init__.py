@@ -14,6 +14,7 @@ from cortexsim.connectome import (
     write_connectome,
 )
 from cortexsim.model import Model
+from cortexsim.protocols import working_memory
 from cortexsim.results import load, save
 from cortexsim.simulate import SimulationDiverged, memory_estimate, simulate
 from cortexsim.stimulus import (
@@ -29,7 +30,6 @@ from cortexsim.stimulus import (
     Stimulus,
     blockade,
     optogenetics,
-    working_memory,
 )
 
 __all__ = [

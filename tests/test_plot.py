@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from published_delay import CUE, published_result
 
 from cortexsim import load_connectome, plot
-from cortexsim.stimulus import Step, working_memory
+from cortexsim.protocols import working_memory
+from cortexsim.stimulus import Step
 from cortexsim.validate import persistence
 
 MEDIAL = {"V6", "F3", "10", "7m", "25", "32", "9", "24c"}

@@ -11,11 +11,11 @@ import numpy as np
 from cortexsim import _checks
 from cortexsim.stimulus.drives import Drive, Floats, Part, Pulse, Ramp, Sine, Step, Stimulus, Sum
 from cortexsim.stimulus.perturbations import Change, Course, Lesion, Perturbation, blockade, optogenetics
-from cortexsim.stimulus.schedule import Epoch, Schedule, working_memory
+from cortexsim.stimulus.schedule import Epoch, Schedule
 
 __all__ = [
     "ALL", "Change", "Course", "Drive", "Epoch", "Lesion", "Part", "Perturbation", "Pulse", "Ramp", "Schedule", "Sine",
-    "Step", "Stimulus", "Sum", "blockade", "optogenetics", "read_json", "sample", "working_memory",
+    "Step", "Stimulus", "Sum", "blockade", "optogenetics", "read_json", "sample",
 ]  # fmt: skip
 
 ALL: dict[str, type[Part]] = {c.__name__: c for c in (Pulse, Step, Ramp, Sine, Lesion, Change, Course)}

@@ -45,11 +45,12 @@ class Schedule(Stimulus):
 
     Examples
     --------
-    >>> trial = working_memory(distractor=("V1", "E2_dendrite", 100))
+    >>> cue = Epoch("cue", 400, (("V1", "E1_dendrite", 100),))
+    >>> trial = Schedule([Epoch("fixation", 1000), cue, Epoch("delay", 3600)])
     >>> trial.duration
     5000.0
-    >>> trial.onset("distractor")
-    2000.0
+    >>> trial.window("delay")
+    (1400.0, 5000.0)
     """
 
     epochs: tuple[Epoch, ...]
@@ -87,48 +88,3 @@ class Schedule(Stimulus):
             for e in self.epochs
             for area, input_, amplitude in e.currents
         )
-
-
-Current = tuple[str, str, float]
-
-
-def working_memory(
-    *,
-    cue: Current = ("V1", "E1_dendrite", 100.0),
-    distractor: Current | None = None,
-    probe: Current | None = None,
-    fixation: float = 1000.0,
-    cue_duration: float = 400.0,
-    delay: float = 600.0,
-    distractor_duration: float = 400.0,
-    second_delay: float = 2600.0,
-    probe_duration: float = 400.0,
-) -> Schedule:
-    """Return the delayed-response trial: fixation, cue, delay, (distractor,) delay, (probe).
-
-    Parameters
-    ----------
-    cue, distractor, probe
-        (area, input, amplitude in pA); None leaves the current out. Without a distractor its time belongs to the
-        delay; without a probe the trial ends with the delay.
-    fixation, cue_duration, delay, distractor_duration, second_delay, probe_duration
-        In ms. The defaults are those of Froudist-Walsh et al. 2021, Fig. 5: a 5 s trial with the cue at 1 s and the
-        distractor at 2 s.
-
-    Returns
-    -------
-    Schedule
-        Its `duration` is what `simulate` needs.
-    """
-    epochs = [Epoch("fixation", fixation), Epoch("cue", cue_duration, (cue,))]
-    if distractor is None:
-        epochs.append(Epoch("delay", math.fsum((delay, distractor_duration, second_delay))))
-    else:
-        epochs += [
-            Epoch("delay", delay),
-            Epoch("distractor", distractor_duration, (distractor,)),
-            Epoch("second delay", second_delay),
-        ]
-    if probe is not None:
-        epochs.append(Epoch("probe", probe_duration, (probe,)))
-    return Schedule(epochs)
