@@ -70,6 +70,14 @@ def check_not_negative(name: str, value: float, unit: str = "") -> float:
     return number
 
 
+def check_fraction(name: str, value: float) -> float:
+    """Return `value` as a float if it lies between 0 and 1, both included, else raise ValueError or TypeError."""
+    number = check_finite(name, value)
+    if not 0 <= number <= 1:
+        raise ValueError(f"Argument `{name}` must lie between 0 and 1, but is {value}.")
+    return number
+
+
 def check_count(name: str, value: int, *, least: int = 1) -> int:
     """Return `value` as an int if it is a whole number of at least `least`, else raise ValueError or TypeError."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
