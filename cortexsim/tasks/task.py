@@ -121,8 +121,6 @@ class Trials:
         For tasks whose input depends on the network's own answer: by position of the epoch, the input after each
         possible answer, shape (output, trial, input). Empty for all others. The answer is the largest output at the
         last step of the epoch before; no gradient flows through this choice. `inputs_by_epoch` is zero there.
-    penalised
-        Whether a penalty on the activity counts in each epoch, shape (epoch,).
     """
 
     task: Task
@@ -135,7 +133,6 @@ class Trials:
     windows: tuple[Window, ...]
     labels: Mapping[str, NDArray[Any]]
     feedback_inputs: Mapping[int, Floats] = field(default_factory=dict)
-    penalised: NDArray[np.bool_] = field(default_factory=lambda: np.ones(0, dtype=np.bool_))
 
     @property
     def n(self) -> int:
@@ -151,6 +148,11 @@ class Trials:
     def borders(self) -> NDArray[np.int64]:
         """Step at which each epoch starts, and the end of the last, shape (epoch + 1,)."""
         return np.concatenate([[0], np.cumsum(self.lengths)])
+
+    @property
+    def penalised(self) -> NDArray[np.bool_]:
+        """Whether a penalty on the activity counts in each epoch, shape (epoch,)."""
+        return np.array(self.task.penalised)
 
     def feedback(self, epoch: int, outputs: NDArray[np.floating[Any]]) -> Floats:
         """Return the input of a feedback epoch, given the outputs at the last step of the epoch before.
@@ -283,8 +285,6 @@ class Task(ABC):
     grace: float = 200.0
     jitter: float = 100.0
 
-    name: ClassVar[str]
-    """Abbreviation, as in the literature."""
     loss: ClassVar[Loss] = "squared_error"
     """Mean squared error of outputs between 0 and 1, or cross-entropy of a softmax over the outputs."""
 
@@ -294,6 +294,11 @@ class Task(ABC):
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Abbreviation, as in the literature."""
 
     @property
     @abstractmethod
@@ -340,6 +345,11 @@ class Task(ABC):
     def penalised(self) -> tuple[bool, ...]:
         """Whether a penalty on the activity counts in each epoch; by default in all."""
         return (True,) * len(self.epochs)
+
+    @property
+    def task_trials(self) -> tuple[int, ...]:
+        """Positions of the epochs with which a trial within the trial starts; by default the first alone."""
+        return (0,)
 
     def trials(self, n: int, seed: int = 0, step: int = 0, dt: float = 5.0, jitter: bool = True) -> Trials:
         """Return a batch of trials; the same numbers for the same seed and step.
@@ -402,7 +412,6 @@ class Task(ABC):
             windows=tuple(placed),
             labels=drawn.labels,
             feedback_inputs=drawn.feedback or {},
-            penalised=np.array(self.penalised),
         )
 
     def performance(self, outputs: NDArray[np.floating[Any]], trials: Trials) -> Floats:

@@ -86,6 +86,13 @@ class RingTask(Task):
             self._set(duration, _checks.check_positive(duration, getattr(self, duration), "ms"))
         self._set("ring", _checks.check_count("ring", self.ring, least=3))
 
+    def _set_range(self, name: str) -> None:
+        bounds = getattr(self, name)
+        if not isinstance(bounds, Sequence) or len(bounds) != 2 or not bounds[0] <= bounds[1]:
+            raise ValueError(f"Argument `{name}` must be (low, high), but is {bounds!r}.")
+        low, high = (_checks.check_not_negative(name, bound) for bound in bounds)
+        self._set(name, (low, high))
+
     @property
     def inputs(self) -> tuple[str, ...]:
         """Fixation, the two rings, the rules: 1 + 2 ring + 20."""
@@ -291,6 +298,320 @@ class DelayedAnti(_Saccade):
     _turn = np.pi
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Comparison(RingTask):
+    """Two stimuli at least a quarter of a circle apart; the response goes to the stronger one.
+
+    Parameters
+    ----------
+    coherence, delta
+        Ranges of c and delta: the strengths are c + delta and c - delta.
+    """
+
+    coherence: tuple[float, float] = (0.8, 1.2)
+    delta: tuple[float, float] = (0.1, 0.2)
+
+    _second: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("coherence", "delta"):
+            self._set_range(name)
+
+    def _angles(self, u: Floats) -> tuple[Floats, Floats]:
+        first = 2 * np.pi * u[0]
+        return first, _apart(first, u[1])
+
+    def _strengths(self, u: Floats) -> tuple[Floats, Floats]:
+        c, delta = _uniform(self.coherence, u[0]), _uniform(self.delta, u[1])
+        delta = np.where(_coin(u[2]) == 0, delta, -delta)
+        return c + delta, c - delta
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OneModality(_Comparison):
+    """The comparison in one modality.
+
+    Parameters
+    ----------
+    modality
+        1 or 2, the one that counts.
+    """
+
+    modality: int = 1
+
+    _short: ClassVar[str]
+    _distracted: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.modality not in (1, 2):
+            raise ValueError(f"Argument `modality` must be 1 or 2, but is {self.modality!r}.")
+
+    @property
+    def name(self) -> str:
+        """Abbreviation; that of modality 2 ends in 2."""
+        return self._short if self.modality == 1 else f"{self._short}2"
+
+    @property
+    def draws(self) -> int:
+        """Angle, distance, and three for the strengths in each modality."""
+        return 8 if self._distracted else 5
+
+    def draw(self, u: Floats) -> Draw:
+        """Return the trials that random numbers give; see `Task.draw`."""
+        angles = self._angles(u)
+        attended = np.full(u.shape[1], self.modality - 1)
+        strengths = self._strengths(u[2:5])
+        labels = {
+            "angle_1": angles[0],
+            "angle_2": angles[1],
+            "strength_1": strengths[0],
+            "strength_2": strengths[1],
+        }
+        bumps = [Bump(1, attended, angles[0], strengths[0]), Bump(self._second, attended, angles[1], strengths[1])]
+        if self._distracted:
+            others = self._strengths(u[5:8])
+            labels |= {"distractor_strength_1": others[0], "distractor_strength_2": others[1]}
+            bumps += [Bump(b.epoch, 1 - attended, b.angle, other) for b, other in zip(bumps, others, strict=True)]
+        return self._compose(bumps, np.where(strengths[0] > strengths[1], *angles), labels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionMaking(_OneModality):
+    """dm: two stimuli at once in one modality; respond to the stronger.
+
+    Parameters
+    ----------
+    modality
+        1 (dm) or 2 (dm2).
+    coherence, delta
+        Ranges of c and delta: the strengths are c + delta and c - delta.
+    """
+
+    _short = "dm"
+    _plan = _ONE
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContextDecisionMaking(_OneModality):
+    """ctxdm: as dm, while the other modality shows two stimuli of independent strengths at the same angles."""
+
+    _short = "ctxdm"
+    _plan = _ONE
+    _distracted = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class DelayedDecisionMaking(_OneModality):
+    """ddm: two stimuli with a delay between them; respond to the stronger."""
+
+    _short = "ddm"
+    _plan = _TWO
+    _second = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class DelayedDecisionMakingWithDistractors(_OneModality):
+    """ddmd: as ddm, while the other modality shows stimuli of independent strengths at the same angles."""
+
+    _short = "ddmd"
+    _plan = _TWO
+    _second = 3
+    _distracted = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TwoModalities(_Comparison):
+    """The comparison over both modalities: each stimulus is k times as strong in one and 2 - k times in the other.
+
+    The factor k and the modality are drawn for each stimulus by itself, so that no modality alone tells the answer.
+
+    Parameters
+    ----------
+    mix
+        Range of k.
+    """
+
+    mix: tuple[float, float] = (1.2, 1.4)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set_range("mix")
+
+    @property
+    def draws(self) -> int:
+        """Angle, distance, three for the strengths, two for each mixture."""
+        return 9
+
+    def draw(self, u: Floats) -> Draw:
+        """Return the trials that random numbers give; see `Task.draw`."""
+        angles, strengths = self._angles(u), self._strengths(u[2:5])
+        bumps: list[Bump] = []
+        labels: dict[str, NDArray[Any]] = {}
+        for j, epoch in enumerate((1, self._second)):
+            k, modality = _uniform(self.mix, u[5 + 2 * j]), _coin(u[6 + 2 * j])
+            bumps += [
+                Bump(epoch, modality, angles[j], k * strengths[j]),
+                Bump(epoch, 1 - modality, angles[j], (2 - k) * strengths[j]),
+            ]
+            labels |= {f"angle_{j + 1}": angles[j], f"strength_{j + 1}": strengths[j]}
+        return self._compose(bumps, np.where(strengths[0] > strengths[1], *angles), labels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiSensoryDecisionMaking(_TwoModalities):
+    """msdm: two stimuli at once, each in both modalities; respond to the one that is stronger over both.
+
+    Parameters
+    ----------
+    coherence, delta
+        Ranges of c and delta: the strengths, as means over the modalities, are c + delta and c - delta.
+    mix
+        Range of k: a stimulus is k times as strong in one modality, 2 - k times in the other.
+    """
+
+    name = "msdm"
+    _plan = _ONE
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiSensoryDelayedDecisionMaking(_TwoModalities):
+    """msddm: as msdm, with a delay between the two stimuli."""
+
+    name = "msddm"
+    _plan = _TWO
+    _second = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Match(RingTask):
+    """Two stimuli with a delay between them, each in a random modality; they match in half of the trials.
+
+    The response goes to the second stimulus, or fixation holds.
+
+    Parameters
+    ----------
+    released
+        Take the trials of the authors' program, where the ring has the target 0 instead of .05 while fixation holds,
+        dnms and dnmc ask for a response to a match, as dms and dmc do, and stimuli of different categories come in one
+        order only.
+    """
+
+    released: bool = False
+
+    _plan = _TWO
+    _answers_match: ClassVar[bool] = True
+
+    def _trials(self, u: Floats, first: Floats, second: Floats, match: Bools, labels: dict[str, NDArray[Any]]) -> Draw:
+        modalities = _coin(u[0]), _coin(u[1])
+        one = np.ones_like(first)
+        goes = match if self._answers_match or self.released else ~match
+        return self._compose(
+            [Bump(1, modalities[0], first, one), Bump(3, modalities[1], second, one)],
+            np.where(goes, second, np.nan),
+            {
+                "angle_1": first,
+                "angle_2": second,
+                "modality_1": modalities[0] + 1,
+                "modality_2": modalities[1] + 1,
+                "match": match,
+                **labels,
+            },
+            hold_ring=0.0 if self.released else _LOW,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SampleMatch(_Match):
+    """Angles match if they differ by at most pi/18; else they are at least a quarter of a circle apart."""
+
+    @property
+    def draws(self) -> int:
+        """Angle, match, difference, modalities."""
+        return 5
+
+    def draw(self, u: Floats) -> Draw:
+        """Return the trials that random numbers give; see `Task.draw`."""
+        first, match = 2 * np.pi * u[0], u[1] < 0.5
+        near = (first + _uniform((-np.pi / 18, np.pi / 18), u[2])) % (2 * np.pi)
+        return self._trials(u[3:5], first, np.where(match, near, _apart(first, u[2])), match, {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _CategoryMatch(_Match):
+    """Angles match if they are of the same category: 0 is [0, pi/2), 1 is [pi, 3 pi/2)."""
+
+    @property
+    def draws(self) -> int:
+        """Category, match, two angles, modalities."""
+        return 6
+
+    def draw(self, u: Floats) -> Draw:
+        """Return the trials that random numbers give; see `Task.draw`."""
+        category, match = _coin(u[0]), u[1] < 0.5
+        if self.released:
+            category = np.where(match, category, 0)
+        other = np.where(match, category, 1 - category)
+        first, second = (np.pi * c + np.pi / 2 * x for c, x in ((category, u[2]), (other, u[3])))
+        return self._trials(u[4:6], first, second, match, {"category_1": category, "category_2": other})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DelayedMatchToSample(_SampleMatch):
+    """dms: respond to the second stimulus if its angle matches the first; else hold fixation.
+
+    Parameters
+    ----------
+    released
+        Take the target 0 instead of .05 on the ring while fixation holds, as the authors' program does.
+    """
+
+    name = "dms"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DelayedNonMatchToSample(_SampleMatch):
+    """dnms: respond to the second stimulus unless its angle matches the first; else hold fixation.
+
+    Parameters
+    ----------
+    released
+        Take the authors' program, in which only the rule input tells this task from dms.
+    """
+
+    name = "dnms"
+    _answers_match = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DelayedMatchToCategory(_CategoryMatch):
+    """dmc: respond to the second stimulus if it is of the first one's category; else hold fixation.
+
+    Parameters
+    ----------
+    released
+        Take the authors' program: stimuli of different categories come in one order only, and the ring has the target
+        0 instead of .05 while fixation holds.
+    """
+
+    name = "dmc"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DelayedNonMatchToCategory(_CategoryMatch):
+    """dnmc: respond to the second stimulus unless it is of the first one's category; else hold fixation.
+
+    Parameters
+    ----------
+    released
+        Take the authors' program, in which only the rule input tells this task from dmc.
+    """
+
+    name = "dnmc"
+    _answers_match = False
+
+
 @functools.cache
 def _inputs(ring: int) -> tuple[str, ...]:
     rings = (f"modality {m}, {k}" for m in (1, 2) for k in range(ring))
@@ -310,3 +631,13 @@ def _around(angle: Floats) -> Floats:
 def _coin(u: Floats) -> Ints:
     """Return 0 or 1, each with probability 1/2."""
     return (u >= 0.5).astype(np.int64)
+
+
+def _uniform(bounds: tuple[float, float], u: Floats) -> Floats:
+    low, high = bounds
+    return low + (high - low) * u
+
+
+def _apart(angle: Floats, u: Floats) -> Floats:
+    """Return an angle between a quarter and three quarters of a circle away."""
+    return (angle + _uniform((np.pi / 2, 3 * np.pi / 2), u)) % (2 * np.pi)
