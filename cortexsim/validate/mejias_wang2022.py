@@ -82,15 +82,17 @@ def _run(
     **parameters: Any,
 ) -> xr.Dataset:
     """Simulate one trial per stimulus or value of a parameter, sampled every 100 ms."""
-    model = dataclasses.replace(
-        model,
-        connectome=model.connectome if connectome is None else connectome,
-        circuit=dataclasses.replace(model.circuit, **parameters),
-    )
+    model = _varied(model, **parameters)
+    if connectome is not None:
+        model = dataclasses.replace(model, connectome=connectome)
     trials = len(stimulus) if isinstance(stimulus, Sequence) else model.circuit.trials or 1
     return simulate(
         model, stimulus, duration=duration, trials=trials, every=100, noise=noise, record=("r_A", "r_B"), progress=False
     )
+
+
+def _varied(model: Model, **parameters: Any) -> Model:
+    return dataclasses.replace(model, circuit=dataclasses.replace(model.circuit, **parameters))
 
 
 def _holding(result: xr.Dataset, variable: str = "r_A") -> list[int]:
@@ -264,29 +266,19 @@ def _distractor(amplitude: float) -> Pulse:
 
 
 def _attractors(model: Model) -> Iterator[Claim]:
-    """Seed areas at random among the top 16 of the gradient, A or B; an attractor is a pattern above 10 Hz."""
-    ranked = _ranked(model)[::-1][:16]
-    draw = np.random.default_rng(0)
-    trials = []
-    for _ in range(_ATTRACTOR_TRIALS):
-        n = int(draw.integers(1, 17))
-        seeds = zip(draw.choice(ranked, n, replace=False), draw.choice(["A", "B"], n), strict=True)
-        trials.append(
-            _together(
-                Pulse(area=str(area), input=str(population), onset=500, duration=1000, amplitude=0.2)
-                for area, population in seeds
-            )
-        )
-    points = [(0.45, G) for G in (0.1, 0.15, 0.2, 0.25, 0.35)] + [(0.42, 0.44), (0.42, 0.56)]
-    J_max, G = (tuple(np.repeat(values, _ATTRACTOR_TRIALS)) for values in zip(*points, strict=True))
-    end = _run(model, trials * len(points), 12_000, J_max=J_max, G=G).isel(time=-1)
-    patterns = np.concatenate([end.r_A > _ACTIVE, end.r_B > _ACTIVE], axis=-1)
-    of_point = patterns.reshape(len(points), _ATTRACTOR_TRIALS, -1)
-    found = dict(zip(points, (len(np.unique(p, axis=0)) for p in of_point), strict=True))
+    """Seed areas at random among the top 16 of the gradient, A or B."""
+    seeds = analysis.random_cues(
+        _ranked(model)[::-1][:16], ("A", "B"), _ATTRACTOR_TRIALS, amplitude=0.2, onset=500, duration=1000
+    )
+    found = {}
+    for J_max, G in [(0.45, G) for G in (0.1, 0.15, 0.2, 0.25, 0.35)] + [(0.42, 0.44), (0.42, 0.56)]:
+        point = _varied(model, J_max=J_max, G=G)
+        end = analysis.attractors(point, seeds, ("r_A", "r_B"), duration=12_000, active=_ACTIVE, progress=False)
+        found[J_max, G] = end.sizes["attractor"]
     source = f"Fig. 5; {_EQUATIONS}"
-    for point in ((0.45, 0.1), (0.42, 0.44), (0.42, 0.56)):
-        name = f"attractors at J_max {point[0]:g}, G {point[1]:g}, {_ATTRACTOR_TRIALS} seeds"
-        yield Claim(name, 1 if point[1] == 0.1 else 2, found[point], 0.0, source)
+    for (J_max, G), expected in {(0.45, 0.1): 1, (0.42, 0.44): 2, (0.42, 0.56): 2}.items():
+        name = f"attractors at J_max {J_max:g}, G {G:g}, {_ATTRACTOR_TRIALS} seeds"
+        yield Claim(name, expected, found[J_max, G], 0.0, source)
     swept = {G: n for (J, G), n in found.items() if J == 0.45}
     most = max(swept, key=swept.__getitem__)
     yield Claim(
