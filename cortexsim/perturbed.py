@@ -45,7 +45,8 @@ def borders(stimuli: Sequence[Stimulus | None], first_step: int, steps: int, dt:
     for part in itertools.chain(*((*lesions(s), *alterations(s)) for s in stimuli)):
         times.update(part.window)
         if isinstance(part, Course):
-            times.update(np.arange(part.times[0], part.times[-1] + RESOLUTION, RESOLUTION).tolist())
+            last = math.ceil((part.times[-1] - part.onset) / RESOLUTION)
+            times.update(part.onset + RESOLUTION * k for k in range(last + 1))
     found = {math.ceil((t - SAME_TIME) / dt) for t in times if math.isfinite(t)}
     return sorted(n - first_step for n in found if first_step < n < first_step + steps)
 

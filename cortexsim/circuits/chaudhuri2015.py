@@ -65,7 +65,9 @@ def grade(maps: xr.Dataset, areas: Sequence[str], fln: Any, p: Mapping[str, Floa
     for name, rate in (("r_E_rest", r_E), ("r_I_rest", r_I)):
         if np.any(rate < 0):
             raise ValueError(f"Parameter `{name}` must not be negative, but is {np.min(rate):g} Hz.")
-    from_afar = np.broadcast_to(r_E, np.broadcast_shapes(np.shape(r_E), (len(areas),))) @ fln.T
+    resting = r_E + np.zeros(len(areas))
+    # Trial by trial: the sums of a product of two matrices may depend on how many trials there are.
+    from_afar = np.array([fln @ trial for trial in np.atleast_2d(resting)]).reshape(resting.shape)
     to_E = graded["w_EE"] * r_E + graded["mu_EE"] * from_afar - p["w_EI"] * r_I
     to_I = graded["w_IE"] * r_E + graded["mu_IE"] * from_afar - p["w_II"] * r_I
     return {**graded, "I0_E": r_E / p["beta_E"] - to_E, "I0_I": r_I / p["beta_I"] - to_I}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cortexsim import _checks
-from cortexsim.stimulus.drives import Part, Pulse, Sum
+from cortexsim.stimulus.drives import SAME_TIME, Part, Pulse, Sum
 
 # How often a time course sets its parameter anew.
 RESOLUTION = 10.0  # ms
@@ -178,7 +178,8 @@ class Course(Perturbation):
 
     def applied(self, before: np.ndarray, time: float) -> Any:
         """Return the parameter at `time` (ms), where it would be `before` without this."""
-        return np.interp(time, self.times, self.values)
+        steps = np.floor((time - self.onset + SAME_TIME) / RESOLUTION)
+        return np.interp(self.onset + steps * RESOLUTION, self.times, self.values)
 
 
 def optogenetics(

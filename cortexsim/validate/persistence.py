@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -14,7 +15,7 @@ import xarray as xr
 
 from cortexsim._checks import check_known, check_not_negative, check_same_condition
 from cortexsim.results import check_writable, replacing
-from cortexsim.stimulus import Drive, read_json
+from cortexsim.stimulus import Drive, Lesion, read_json
 
 DEFAULT_WINDOW_MS = 500.0
 DEFAULT_THRESHOLD_HZ = 5.0
@@ -241,7 +242,8 @@ def persistence(
 
     means = trials[["baseline", "delay", "difference"]].mean("trial", keep_attrs=True)
     persistent = means.difference > threshold
-    agreement = (persistent == reported).astype(np.float64).where(well_studied)
+    judged = well_studied & means.difference.notnull()
+    agreement = (persistent == reported).astype(np.float64).where(judged)
     areas = means.assign(
         persistent=_described(persistent, "", "activity persists through the delay"),
         persistent_fraction=_described(trials.persistent.mean("trial"), "1", "trials with persistence"),
@@ -249,7 +251,7 @@ def persistence(
         well_studied=_described(well_studied, "", "more than two studies"),
         agreement=_described(agreement, "1", "simulation and experiment agree"),
     )
-    confusion = _confusion(persistent, reported, well_studied)
+    confusion = _confusion(persistent, reported, judged)
     chi_squared = float(_chi_squared(confusion))
     return Persistence(
         areas=areas,
@@ -321,7 +323,8 @@ def persistence_by_trial(
     threshold = _threshold(rates, threshold)
     baseline, delay = _windows(result, baseline, delay, during_stimulus)
     trials = _judge(result, rates, baseline, delay, threshold)
-    confusion = _confusion(trials.persistent, *(_label(result, name) for name in EXPERIMENTAL_LABELS))
+    reported, well_studied = (_label(result, name) for name in EXPERIMENTAL_LABELS)
+    confusion = _confusion(trials.persistent, reported, well_studied & trials.difference.notnull())
     return trials.assign(
         n_persistent=_described(trials.persistent.sum("area"), "1", "number of areas that persist"),
         accuracy=_described(_accuracy(confusion), *_ACCURACY),
@@ -333,7 +336,8 @@ def _judge(
     result: xr.Dataset, rates: xr.DataArray, baseline: tuple[float, float], delay: tuple[float, float], threshold: float
 ) -> xr.Dataset:
     """Return what each trial shows in each area, with the attrs of the result."""
-    before, after = _mean_in(rates, "baseline", baseline), _mean_in(rates, "delay", delay)
+    lesioned = _lesioned(result)
+    before, after = (_mean_in(rates, *w, lesioned) for w in (("baseline", baseline), ("delay", delay)))
     units = rates.attrs.get("units", "Hz")
     return xr.Dataset(
         {
@@ -482,15 +486,21 @@ def _stimuli(result: xr.Dataset) -> list[tuple[float, float]]:
     return [part.window for parts in read_json(result.attrs["stimulus"]) for part in parts if isinstance(part, Drive)]
 
 
-def _mean_in(rates: xr.DataArray, name: str, window: tuple[float, float]) -> xr.DataArray:
+def _mean_in(rates: xr.DataArray, name: str, window: tuple[float, float], lesioned: set[str]) -> xr.DataArray:
     inside = rates.isel(time=np.flatnonzero((rates.time.values >= window[0]) & (rates.time.values < window[1])))
     if inside.sizes["time"] == 0:
         raise ValueError(f"The {name} window {_interval(window)} must hold samples, but holds none; widen it.")
     means = inside.mean("time", dtype=np.float64, skipna=False)
-    bad = means.area.values[~np.isfinite(means.values).all(axis=0)]
-    if bad.size:
-        raise ValueError(f"Rates in the {name} window must be finite, but are not in {', '.join(map(str, bad))}.")
+    bad = set(means.area.values[~np.isfinite(means.values).all(axis=0)]) - lesioned
+    if bad:
+        raise ValueError(f"Rates in the {name} window must be finite, but are not in {', '.join(sorted(bad))}.")
     return means
+
+
+def _lesioned(result: xr.Dataset) -> set[str]:
+    """Return the areas that a lesion of any trial names; their rates are NaN, and they do not persist."""
+    parts = itertools.chain(*read_json(result.attrs["stimulus"]))
+    return {area for part in parts if isinstance(part, Lesion) for area in part.areas}
 
 
 def _confusion(persistent: xr.DataArray, reported: xr.DataArray, well_studied: xr.DataArray) -> xr.DataArray:
