@@ -2,6 +2,7 @@
 
 from cortexsim._checks import check_known
 from cortexsim.tasks.delayed_match import DelayedMatch
+from cortexsim.tasks.environment import environment
 from cortexsim.tasks.n_back import NBack
 from cortexsim.tasks.rule_reversal import RuleReversal
 from cortexsim.tasks.task import Draw, Task, TaskEpoch, TaskWindow, Trials, Window
@@ -115,4 +116,5 @@ __all__ = [
     "Trials",
     "Window",
     "by_name",
+    "environment",
 ]

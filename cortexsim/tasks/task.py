@@ -347,6 +347,11 @@ class Task(ABC):
         return (True,) * len(self.epochs)
 
     @property
+    def input_bounds(self) -> tuple[float, float]:
+        """Bounds of all inputs, which the space of observations of an environment states; 0 and 1 by default."""
+        return 0.0, 1.0
+
+    @property
     def task_trials(self) -> tuple[int, ...]:
         """Positions of the epochs with which a trial within the trial starts; by default the first alone."""
         return (0,)
@@ -415,10 +420,9 @@ class Task(ABC):
         )
 
     def performance(self, outputs: NDArray[np.floating[Any]], trials: Trials) -> Floats:
-        """Return how well each network does: the fraction of time and trials at which it is right.
+        """Return how well each network does: the fraction of time and trials at which it is right, as `right` says.
 
-        By default an output is right where the largest one is the target's (cross-entropy), or where all lie on their
-        target's side of 1/2 (squared error). Windows count by their weight.
+        Windows count by their weight.
 
         Parameters
         ----------
@@ -439,12 +443,30 @@ class Task(ABC):
         """
         total = np.zeros(outputs.shape[0])
         for window, y in zip(trials.windows, self.within(outputs, trials), strict=True):
-            if self.loss == "cross_entropy":
-                right = y.argmax(axis=3) == window.target.argmax(axis=1)
-            else:
-                right = ((y > 0.5) == (window.target > 0.5)).all(axis=3)
-            total += window.weight * right.mean(axis=(1, 2))
+            total += window.weight * self.right(y, window.target).mean(axis=(1, 2))
         return total / sum(w.weight for w in trials.windows)
+
+    def right(self, outputs: NDArray[np.floating[Any]], target: Floats) -> NDArray[np.bool_]:
+        """Return whether outputs are the right answer.
+
+        By default they are where the largest one is the target's (cross-entropy), or where all lie on their target's
+        side of 1/2 (squared error).
+
+        Parameters
+        ----------
+        outputs
+            Shape (..., trial, output).
+        target
+            Of a window, shape (trial, output).
+
+        Returns
+        -------
+        right
+            Shape (..., trial).
+        """
+        if self.loss == "cross_entropy":
+            return np.asarray(outputs.argmax(axis=-1) == target.argmax(axis=-1))
+        return np.asarray(((outputs > 0.5) == (target > 0.5)).all(axis=-1))
 
     def within(self, outputs: NDArray[np.floating[Any]], trials: Trials) -> list[NDArray[np.floating[Any]]]:
         """Return the outputs (network, time, trial, output) of each window, from those of all steps or of the windows.

@@ -142,6 +142,15 @@ class RingTask(Task):
         mean = self.within(outputs, trials)[1].mean(axis=1)
         return np.where(mean[..., 0] < 0.5, self.decode(mean) % (2 * np.pi), np.nan)
 
+    def right(self, outputs: NDArray[np.floating[Any]], target: Floats) -> NDArray[np.bool_]:
+        """Return whether outputs fixate where the target does, and point within .2 pi of it where it does not.
+
+        Parameters and shapes are those of `Task.right`.
+        """
+        near = np.abs(_around(self.decode(outputs) - self.decode(target))) < _TOLERANCE
+        fixates = target[..., 0] > 0.5
+        return np.asarray(((outputs[..., 0] > 0.5) == fixates) & (near | fixates))
+
     def scores(self, outputs: NDArray[np.floating[Any]], trials: Trials) -> dict[str, Floats]:
         """Return how well each network does, and in what.
 
@@ -318,6 +327,11 @@ class _Comparison(RingTask):
         for name in ("coherence", "delta"):
             self._set_range(name)
 
+    @property
+    def input_bounds(self) -> tuple[float, float]:
+        """From 0 to twice the strongest stimulus, since two may overlap."""
+        return 0.0, max(1.0, 2 * _PEAK * (self.coherence[1] + self.delta[1]))
+
     def _angles(self, u: Floats) -> tuple[Floats, Floats]:
         first = 2 * np.pi * u[0]
         return first, _apart(first, u[1])
@@ -438,6 +452,12 @@ class _TwoModalities(_Comparison):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._set_range("mix")
+
+    @property
+    def input_bounds(self) -> tuple[float, float]:
+        """From 0, or below if k may be above 2, to twice the strongest stimulus, since two may overlap."""
+        low, high = super().input_bounds
+        return min(low, (2 - self.mix[1]) * high), self.mix[1] * high
 
     @property
     def draws(self) -> int:
