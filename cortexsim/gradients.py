@@ -74,8 +74,8 @@ def macaque40() -> xr.Dataset:
         - `d1` [relative]: density of D1 receptors as published, .49 to 2.42;
         - `spine_count` [spines per cell]: basal dendrites of layer-3 pyramidal cells; where `spine_count_measured` is
           False (16 areas) filled in by the published line 8098.014 hierarchy - 380.507;
-        - `facilitation_baseline`, `depression_baseline` [1]: u and x of excitatory synapses at the start of a trial with
-          short-term plasticity, Froudist-Walsh et al. 2021;
+        - `facilitation_baseline`, `depression_baseline` [1]: u and x of excitatory synapses at the start of a trial of
+          the circuit with short-term plasticity;
         - `t1w_t2w` [1]: a marker of myelin;
         - `positive_reports`, `negative_reports` [studies]: experiments with and without delay activity (Leavitt et al.
           2017); `delay_activity_well_studied`: positive + negative > 2, `delay_activity_reported`: positive - negative

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -27,53 +28,111 @@ def step(x: Any, longrange: Any, stimulus: Any, noise: Any, p: Any, dt: Any) -> 
     Noise first, then all currents from the old state, then the rates, then gating and adaptation from their old value
     and the new rate.
     """
-    # Ornstein-Uhlenbeck currents (nA)
+    eta = noise_currents(x, noise, p, dt)
+    local = (x.S_NMDA1, x.S_NMDA2, x.S_AMPA1, x.S_AMPA2)
+    superficial, deep = superficial_inputs(longrange), deep_inputs(longrange)
+    graded = (p.m, p.g_E_PV, p.g_dendrite_SST, p.g_M)
+    r = rates(x, stimulus, eta, graded, local, superficial, deep, local, deep, p, dt)
+    return r + excitatory_gating(local, r, 1.0, 1.0, p, dt) + inhibition_and_adaptation(x, r, p, dt) + eta
+
+
+def noise_currents(x: Any, noise: Any, p: Any, dt: Any) -> tuple[Any, ...]:
+    """Return the Ornstein-Uhlenbeck currents (nA) of the seven populations."""
     kick = p.sigma * np.sqrt(dt / p.tau_AMPA)
     leak = dt / p.tau_AMPA
-    eta_E1 = x.eta_E1 - x.eta_E1 * leak + kick * noise.E1
-    eta_E2 = x.eta_E2 - x.eta_E2 * leak + kick * noise.E2
-    eta_PV = x.eta_PV - x.eta_PV * leak + kick * noise.PV
-    eta_SST1 = x.eta_SST1 - x.eta_SST1 * leak + kick * noise.SST1
-    eta_SST2 = x.eta_SST2 - x.eta_SST2 * leak + kick * noise.SST2
-    eta_VIP1 = x.eta_VIP1 - x.eta_VIP1 * leak + kick * noise.VIP1
-    eta_VIP2 = x.eta_VIP2 - x.eta_VIP2 * leak + kick * noise.VIP2
+    return (
+        x.eta_E1 - x.eta_E1 * leak + kick * noise.E1,
+        x.eta_E2 - x.eta_E2 * leak + kick * noise.E2,
+        x.eta_PV - x.eta_PV * leak + kick * noise.PV,
+        x.eta_SST1 - x.eta_SST1 * leak + kick * noise.SST1,
+        x.eta_SST2 - x.eta_SST2 * leak + kick * noise.SST2,
+        x.eta_VIP1 - x.eta_VIP1 * leak + kick * noise.VIP1,
+        x.eta_VIP2 - x.eta_VIP2 * leak + kick * noise.VIP2,
+    )
 
-    # Shares of NMDA (with dopamine's gain m) and AMPA in an excitatory current
-    n = (1 - p.AMPA_fraction) * p.m
+
+def superficial_inputs(longrange: Any) -> tuple[Any, ...]:
+    """Return the long-range gating from superficial layers: NMDA of E1 and E2, AMPA of E1 and E2."""
+    return (
+        longrange.NMDA1_superficial,
+        longrange.NMDA2_superficial,
+        longrange.AMPA1_superficial,
+        longrange.AMPA2_superficial,
+    )
+
+
+def deep_inputs(longrange: Any) -> tuple[Any, ...]:
+    """Return the long-range gating from deep layers: NMDA of E1 and E2, AMPA of E1 and E2."""
+    return longrange.NMDA1_deep, longrange.NMDA2_deep, longrange.AMPA1_deep, longrange.AMPA2_deep
+
+
+def rates(
+    x: Any,
+    stimulus: Any,
+    eta: Any,
+    graded: Any,
+    local: Any,
+    superficial: Any,
+    deep: Any,
+    local_PV_VIP: Any,
+    deep_PV_VIP: Any,
+    p: Any,
+    dt: Any,
+) -> tuple[Any, ...]:
+    """Return the rates (Hz) of the seven populations one step later, from the currents of the old state.
+
+    Parameters
+    ----------
+    x, stimulus, p, dt
+        As for `step`.
+    eta
+        The noise currents.
+    graded
+        What dopamine grades: the gain m of NMDA, and the conductances g_E_PV, g_dendrite_SST and g_M (nA).
+    local, superficial, deep
+        Excitatory gating within the area and over long range, as E and SST see it: NMDA of E1 and E2, AMPA of E1, E2.
+    local_PV_VIP, deep_PV_VIP
+        The same as PV and VIP see it.
+    """
+    m, g_E_PV, g_dendrite_SST, g_M = graded
+    eta_E1, eta_E2, eta_PV, eta_SST1, eta_SST2, eta_VIP1, eta_VIP2 = eta
+
+    # Shares of NMDA (with dopamine's gain m) and AMPA in an excitatory current, but for that of PV
+    n = (1 - p.AMPA_fraction) * m
     a = p.AMPA_fraction
-    n_PV = (1 - p.AMPA_fraction_PV) * p.m
-    a_PV = p.AMPA_fraction_PV
-    local_1 = n * x.S_NMDA1 + a * x.S_AMPA1
-    local_2 = n * x.S_NMDA2 + a * x.S_AMPA2
-    superficial_1 = n * longrange.NMDA1_superficial + a * longrange.AMPA1_superficial
-    superficial_2 = n * longrange.NMDA2_superficial + a * longrange.AMPA2_superficial
-    deep_1 = n * longrange.NMDA1_deep + a * longrange.AMPA1_deep
-    deep_2 = n * longrange.NMDA2_deep + a * longrange.AMPA2_deep
+    local_1 = n * local[0] + a * local[2]
+    local_2 = n * local[1] + a * local[3]
+    superficial_1 = n * superficial[0] + a * superficial[2]
+    superficial_2 = n * superficial[1] + a * superficial[3]
+    deep_1 = n * deep[0] + a * deep[2]
+    deep_2 = n * deep[1] + a * deep[3]
+    local_VIP1 = n * local_PV_VIP[0] + a * local_PV_VIP[2]
+    local_VIP2 = n * local_PV_VIP[1] + a * local_PV_VIP[3]
+    deep_VIP1 = n * deep_PV_VIP[0] + a * deep_PV_VIP[2]
+    deep_VIP2 = n * deep_PV_VIP[1] + a * deep_PV_VIP[3]
 
     # Dendrites: excitation x_k is divided and shifted by inhibition y_k
     mu_EE = p.mu_EE * p.e
     other = 1 - p.same_dendrite
     x_1 = p.I0_dendrite + stimulus.E1_dendrite + mu_EE * (p.same_dendrite * superficial_1 + other * superficial_2)
     x_2 = p.I0_dendrite + stimulus.E2_dendrite + mu_EE * (p.same_dendrite * superficial_2 + other * superficial_1)
-    y_1 = p.g_dendrite_SST * x.S_dendrite1
-    y_2 = p.g_dendrite_SST * x.S_dendrite2
+    y_1 = g_dendrite_SST * x.S_dendrite1
+    y_2 = g_dendrite_SST * x.S_dendrite2
     I_dendrite1 = p.c1 * np.tanh((x_1 + p.c3 * y_1 + p.c4) * np.exp(y_1 / p.c6) / p.c5) + p.c2
     I_dendrite2 = p.c1 * np.tanh((x_2 + p.c3 * y_2 + p.c4) * np.exp(y_2 / p.c6) / p.c5) + p.c2
 
     # Currents (nA)
     g_EE = p.e * p.g_E_self
     g_EE_cross = p.e * p.g_E_cross
-    M_and_adaptation = p.g_adaptation + p.g_M
-    I_E = p.g_E_PV * x.S_PV + p.I0_E
+    M_and_adaptation = p.g_adaptation + g_M
+    I_E = g_E_PV * x.S_PV + p.I0_E
     I_E1 = g_EE * local_1 + g_EE_cross * local_2 + I_E + eta_E1 + I_dendrite1 + M_and_adaptation * x.a_E1 + stimulus.E1
     I_E2 = g_EE * local_2 + g_EE_cross * local_1 + I_E + eta_E2 + I_dendrite2 + M_and_adaptation * x.a_E2 + stimulus.E2
 
     mu_IE = p.mu_IE * p.e
     I_PV = (
-        p.e * p.g_PV_E * (n_PV * (x.S_NMDA1 + x.S_NMDA2) + a_PV * (x.S_AMPA1 + x.S_AMPA2))
-        + mu_IE
-        * p.split_PV
-        * (n_PV * (longrange.NMDA1_deep + longrange.NMDA2_deep) + a_PV * (longrange.AMPA1_deep + longrange.AMPA2_deep))
+        p.e * p.g_PV_E * excitation_PV(local_PV_VIP, m, p)
+        + mu_IE * p.split_PV * excitation_PV(deep_PV_VIP, m, p)
         + p.g_PV_PV * x.S_PV
         + p.g_PV_SST * (x.S_SST1 + x.S_SST2)
         + p.I0_I
@@ -84,47 +143,56 @@ def step(x: Any, longrange: Any, stimulus: Any, noise: Any, p: Any, dt: Any) -> 
     to_SST = mu_IE * p.split_SST
     I_SST1 = I_SST + to_SST * deep_1 + p.g_SST_VIP * x.S_VIP1 + eta_SST1 + p.g_adaptation * x.a_SST1 + stimulus.SST1
     I_SST2 = I_SST + to_SST * deep_2 + p.g_SST_VIP * x.S_VIP2 + eta_SST2 + p.g_adaptation * x.a_SST2 + stimulus.SST2
-    g_VIP_E = p.e * p.g_VIP_E
-    to_VIP = mu_IE * p.split_VIP
-    I_VIP1 = (
-        g_VIP_E * local_1 + to_VIP * deep_1 + p.g_VIP_SST * x.S_SST1 + p.I0_I + eta_VIP1 + p.g_adaptation * x.a_VIP1
-    ) + stimulus.VIP1
-    I_VIP2 = (
-        g_VIP_E * local_2 + to_VIP * deep_2 + p.g_VIP_SST * x.S_SST2 + p.I0_I + eta_VIP2 + p.g_adaptation * x.a_VIP2
-    ) + stimulus.VIP2
+    I_VIP1 = p.e * p.g_VIP_E * local_VIP1 + mu_IE * p.split_VIP * deep_VIP1 + p.g_VIP_SST * x.S_SST1 + p.I0_I + eta_VIP1
+    I_VIP2 = p.e * p.g_VIP_E * local_VIP2 + mu_IE * p.split_VIP * deep_VIP2 + p.g_VIP_SST * x.S_SST2 + p.I0_I + eta_VIP2
+    I_VIP1 = I_VIP1 + p.g_adaptation * x.a_VIP1 + stimulus.VIP1
+    I_VIP2 = I_VIP2 + p.g_adaptation * x.a_VIP2 + stimulus.VIP2
 
-    # Rates (Hz)
     dt_r = dt / p.tau_r
-    r_E1 = x.r_E1 + dt_r * (abbott_chance(p.a_E * I_E1 - p.b_E, p.d_E) - x.r_E1)
-    r_E2 = x.r_E2 + dt_r * (abbott_chance(p.a_E * I_E2 - p.b_E, p.d_E) - x.r_E2)
-    r_PV = x.r_PV + dt_r * (threshold_linear(I_PV, p.c_PV, p.r0_PV) - x.r_PV)
-    r_SST1 = x.r_SST1 + dt_r * (threshold_linear(I_SST1, p.c_I, p.r0_I) - x.r_SST1)
-    r_SST2 = x.r_SST2 + dt_r * (threshold_linear(I_SST2, p.c_I, p.r0_I) - x.r_SST2)
-    r_VIP1 = x.r_VIP1 + dt_r * (threshold_linear(I_VIP1, p.c_I, p.r0_I) - x.r_VIP1)
-    r_VIP2 = x.r_VIP2 + dt_r * (threshold_linear(I_VIP2, p.c_I, p.r0_I) - x.r_VIP2)
+    return (
+        x.r_E1 + dt_r * (abbott_chance(p.a_E * I_E1 - p.b_E, p.d_E) - x.r_E1),
+        x.r_E2 + dt_r * (abbott_chance(p.a_E * I_E2 - p.b_E, p.d_E) - x.r_E2),
+        x.r_PV + dt_r * (threshold_linear(I_PV, p.c_PV, p.r0_PV) - x.r_PV),
+        x.r_SST1 + dt_r * (threshold_linear(I_SST1, p.c_I, p.r0_I) - x.r_SST1),
+        x.r_SST2 + dt_r * (threshold_linear(I_SST2, p.c_I, p.r0_I) - x.r_SST2),
+        x.r_VIP1 + dt_r * (threshold_linear(I_VIP1, p.c_I, p.r0_I) - x.r_VIP1),
+        x.r_VIP2 + dt_r * (threshold_linear(I_VIP2, p.c_I, p.r0_I) - x.r_VIP2),
+    )
 
-    # Gating and adaptation, from the new rates (per ms)
+
+def excitation_PV(S: Any, m: Any, p: Any) -> Any:
+    """Return the drive of PV by E1 and E2 together."""
+    NMDA_1, NMDA_2, AMPA_1, AMPA_2 = S
+    return (1 - p.AMPA_fraction_PV) * m * (NMDA_1 + NMDA_2) + p.AMPA_fraction_PV * (AMPA_1 + AMPA_2)
+
+
+def excitatory_gating(S: Any, r: Any, efficacy_1: Any, efficacy_2: Any, p: Any, dt: Any) -> tuple[Any, ...]:
+    """Return NMDA gating of E1, E2 and AMPA gating of E1, E2 one step later, from their old value and the new rates.
+
+    The efficacies multiply what each spike of E1 and of E2 adds.
+    """
+    NMDA_1, NMDA_2, AMPA_1, AMPA_2 = S
     gain_NMDA = p.gamma_NMDA * 1e-3 * dt
     gain_AMPA = p.gamma_AMPA * 1e-3 * dt
-    gain_GABA = p.gamma_GABA * 1e-3 * dt
-    gain_a = 1e-3 * dt
     dt_NMDA = dt / p.tau_NMDA
     dt_AMPA = dt / p.tau_AMPA
+    return (
+        NMDA_1 - dt_NMDA * NMDA_1 + gain_NMDA * efficacy_1 * (1 - NMDA_1) * r[0],
+        NMDA_2 - dt_NMDA * NMDA_2 + gain_NMDA * efficacy_2 * (1 - NMDA_2) * r[1],
+        AMPA_1 - dt_AMPA * AMPA_1 + gain_AMPA * efficacy_1 * r[0],
+        AMPA_2 - dt_AMPA * AMPA_2 + gain_AMPA * efficacy_2 * r[1],
+    )
+
+
+def inhibition_and_adaptation(x: Any, r: Any, p: Any, dt: Any) -> tuple[Any, ...]:
+    """Return GABA gating at somata and dendrites, and adaptation, from their old value and the new rates."""
+    r_E1, r_E2, r_PV, r_SST1, r_SST2, r_VIP1, r_VIP2 = r
+    gain_GABA = p.gamma_GABA * 1e-3 * dt
+    gain_a = 1e-3 * dt
     dt_GABA = dt / p.tau_GABA
     dt_dendrite = dt / p.tau_GABA_dendrite
     dt_a = dt / p.tau_adaptation
     return (
-        r_E1,
-        r_E2,
-        r_PV,
-        r_SST1,
-        r_SST2,
-        r_VIP1,
-        r_VIP2,
-        x.S_NMDA1 - dt_NMDA * x.S_NMDA1 + gain_NMDA * (1 - x.S_NMDA1) * r_E1,
-        x.S_NMDA2 - dt_NMDA * x.S_NMDA2 + gain_NMDA * (1 - x.S_NMDA2) * r_E2,
-        x.S_AMPA1 - dt_AMPA * x.S_AMPA1 + gain_AMPA * r_E1,
-        x.S_AMPA2 - dt_AMPA * x.S_AMPA2 + gain_AMPA * r_E2,
         x.S_PV - dt_GABA * x.S_PV + gain_GABA * r_PV,
         x.S_SST1 - dt_GABA * x.S_SST1 + gain_GABA * r_SST1,
         x.S_SST2 - dt_GABA * x.S_SST2 + gain_GABA * r_SST2,
@@ -138,14 +206,27 @@ def step(x: Any, longrange: Any, stimulus: Any, noise: Any, p: Any, dt: Any) -> 
         x.a_SST2 - dt_a * x.a_SST2 + gain_a * r_SST2,
         x.a_VIP1 - dt_a * x.a_VIP1 + gain_a * r_VIP1,
         x.a_VIP2 - dt_a * x.a_VIP2 + gain_a * r_VIP2,
-        eta_E1,
-        eta_E2,
-        eta_PV,
-        eta_SST1,
-        eta_SST2,
-        eta_VIP1,
-        eta_VIP2,
     )
+
+
+def occupancy(dopamine: Any, p: Any) -> Any:
+    """Return the share of D1 receptors that dopamine occupies."""
+    return p.D1_availability * sigmoid(p.occupancy_slope * (dopamine - p.occupancy_midpoint))
+
+
+def grades(NMDA: Any, PV: Any, SST: Any, M: Any, p: Any) -> tuple[Any, Any, Any, Any]:
+    """Return what dopamine grades (see `rates`), from the density of occupied D1 receptors that each action sees."""
+    return (
+        p.NMDA_availability * (1 + p.NMDA_gain * sigmoid(p.NMDA_slope * (NMDA - p.NMDA_midpoint))),
+        p.g_E_PV_max + (p.g_E_PV_min - p.g_E_PV_max) * PV,
+        p.g_dendrite_SST_min + (p.g_dendrite_SST_max - p.g_dendrite_SST_min) * SST,
+        p.g_M_max * sigmoid(p.M_slope * (M - p.M_midpoint)),
+    )
+
+
+def sigmoid(x: Any) -> Any:
+    """Return 1 / (1 + exp(-x))."""
+    return 1 / (1 + np.exp(-x))
 
 
 def _states() -> tuple[Variable, ...]:
@@ -322,26 +403,30 @@ class FroudistWalsh2021(Circuit):
     def modulate(
         self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Any], p: Mapping[str, Floats]
     ) -> dict[str, Floats]:
-        """Return e, m, the four dopamine-graded conductances, and the split of long-range input, per area."""
-        spines, d = rescaled(maps, "spine_count", areas), rescaled(maps, "d1", areas)
-        occupancy = p["D1_availability"] * _sigmoid(p["occupancy_slope"] * (p["dopamine"] - p["occupancy_midpoint"]))
-        occupied = {k: (0.0 if k in self.without_dopamine else 1.0) * occupancy * d for k in _DOPAMINE_EFFECTS}
+        """Return e, the split of long-range input, and what dopamine grades: m and three conductances, per area."""
+        numbers = SimpleNamespace(**p)
+        occupied = occupancy(numbers.dopamine, numbers)
+        NMDA, PV, SST, M = (occupied * d for d in self._density(maps, areas).values())
+        graded = grades(NMDA, PV, SST, M, numbers)
+        return self._by_area(maps, areas, p) | dict(zip(("m", "g_E_PV", "g_dendrite_SST", "g_M"), graded, strict=True))
+
+    def _density(self, maps: xr.Dataset, areas: Sequence[str]) -> dict[str, Floats]:
+        """Return the D1 density that each action of dopamine sees: 0 for those that are held."""
+        d = rescaled(maps, "d1", areas)
+        return {name: 0.0 * d if name in self.without_dopamine else d for name in _DOPAMINE_EFFECTS}
+
+    def _by_area(self, maps: xr.Dataset, areas: Sequence[str], p: Mapping[str, Floats]) -> dict[str, Floats]:
+        """Return what differs between areas whatever dopamine does: e and the split of long-range input."""
         FEF = np.isin(list(areas), ("8m", "8l")) & self.FEF_exception
-        modulated = {
-            "e": p["e_min"] + (1 - p["e_min"]) * spines,
-            "m": p["NMDA_availability"]
-            * (1 + p["NMDA_gain"] * _sigmoid(p["NMDA_slope"] * (occupied["NMDA"] - p["NMDA_midpoint"]))),
-            "g_E_PV": p["g_E_PV_max"] + (p["g_E_PV_min"] - p["g_E_PV_max"]) * occupied["PV"],
-            "g_dendrite_SST": p["g_dendrite_SST_min"]
-            + (p["g_dendrite_SST_max"] - p["g_dendrite_SST_min"]) * occupied["SST"],
-            "g_M": p["g_M_max"] * _sigmoid(p["M_slope"] * (occupied["M"] - p["M_midpoint"])),
+        by_area = {
+            "e": p["e_min"] + (1 - p["e_min"]) * rescaled(maps, "spine_count", areas),
             "split_PV": np.where(FEF, p["FEF_PV"], p["lambda_PV"]),
             "split_SST": np.where(FEF, p["FEF_SST"], p["lambda_SST"]),
             "split_VIP": np.where(FEF, p["FEF_VIP"], p["lambda_VIP"]),
         }
         if self.noise_scaling == "continuous":
-            modulated["sigma"] = np.sqrt(2.0) * p["sigma"]
-        return modulated
+            by_area["sigma"] = np.sqrt(2.0) * p["sigma"]
+        return by_area
 
     def weights(self, connectome: Connectome) -> dict[str, Any]:
         """Return FLN^0.3 with rows summing to 1, divided by SLN into superficial and deep origin."""
@@ -351,7 +436,3 @@ class FroudistWalsh2021(Circuit):
             "superficial": each(lambda w, sln: w * sln, w, sln),
             "deep": each(lambda w, sln: w * (1 - sln), w, sln),
         }
-
-
-def _sigmoid(x: Floats) -> Floats:
-    return 1 / (1 + np.exp(-x))
