@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -200,6 +201,29 @@ class Model:
         if self.gradients is None:
             return xr.Dataset(coords={"area": list(self.areas)})
         return self.gradients.sel(area=list(self.areas))
+
+    @functools.cached_property
+    def coordinates(self) -> xr.Coordinates:
+        """The coordinates of its results: areas with their maps, and the names of the state variables."""
+        maps = self.area_maps
+        along_area = {
+            str(name): m.variable
+            for name, m in {**maps.data_vars, **maps.coords}.items()
+            if m.dims == ("area",) and name != "area"
+        }
+        area = xr.Variable("area", list(self.areas), {"long_name": "area"})
+        state = xr.Variable("state", list(self.circuit.state_names()), {"long_name": "state variable"})
+        return xr.Dataset(coords={"area": area, "state": state, **along_area}).coords
+
+    @functools.cached_property
+    def gradients_digest(self) -> str:
+        """SHA-256 of the areas and their maps."""
+        maps = self.area_maps
+        digest = hashlib.sha256("\n".join(map(str, maps["area"].to_numpy())).encode())
+        for name in sorted(map(str, maps.data_vars)):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(maps[name].to_numpy()).astype("<f8").tobytes())
+        return digest.hexdigest()
 
     def _check_maps(self) -> None:
         needed = self.circuit.maps

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
 import json
 from collections.abc import Callable, Sequence
@@ -260,24 +259,12 @@ def _label(run: Plan, records: NDArray[Any], final: NDArray[Any], history: NDArr
     model, circuit = run.model, run.model.circuit
     by_name = {v.name: v for v in circuit.state}
     time = xr.Variable("time", run.times, {"units": "ms", "long_name": "time"})
-    maps = model.area_maps
-    area = xr.Variable("area", list(model.areas), {"long_name": "area"})
-    coordinates = {
-        "trial": xr.Variable("trial", list(run.trials), {"long_name": "trial"}),
-        "time": time,
-        "state": xr.Variable("state", list(circuit.state_names()), {"long_name": "state variable"}),
-        "area": area,
-        **{
-            str(name): m.variable
-            for name, m in {**maps.data_vars, **maps.coords}.items()
-            if m.dims == ("area",) and name != "area"
-        },
-    }
+    own = {"trial": xr.Variable("trial", list(run.trials), {"long_name": "trial"}), "time": time}
     for name in circuit.parameter_names():
         value = getattr(circuit, name)
         if isinstance(value, tuple):
             unit = next(t[2:4] for t in circuit.parameter_table() if t[0] == name)
-            coordinates[name] = xr.Variable("trial", list(value), {"units": unit[0], "long_name": unit[1]})
+            own[name] = xr.Variable("trial", list(value), {"units": unit[0], "long_name": unit[1]})
     data = {
         name: xr.Variable(
             ("trial", "time", "area"), records[k], {"units": by_name[name].unit, "long_name": by_name[name].meaning}
@@ -293,7 +280,7 @@ def _label(run: Plan, records: NDArray[Any], final: NDArray[Any], history: NDArr
     described = [json.loads(s.to_json()) if s is not None else [] for s in run.stimuli]
     return xr.Dataset(
         data,
-        coordinates,
+        model.coordinates.assign(own),
         {
             "cortexsim_version": _version(),
             "circuit": type(circuit).__name__,
@@ -301,7 +288,7 @@ def _label(run: Plan, records: NDArray[Any], final: NDArray[Any], history: NDArr
             "parameters": circuit.parameters_json(),
             "stimulus": json.dumps(described[0] if shared else described),
             "connectome": json.dumps({"name": model.connectome.name, "digest": model.connectome.digest}),
-            "gradients_digest": _maps_digest(maps),
+            "gradients_digest": model.gradients_digest,
             **speed,
             "dt_ms": run.dt,
             "duration_ms": run.duration,
@@ -313,15 +300,6 @@ def _label(run: Plan, records: NDArray[Any], final: NDArray[Any], history: NDArr
             "last_step": run.first_step + run.steps,
         },
     )
-
-
-def _maps_digest(maps: xr.Dataset) -> str:
-    """Return the SHA-256 of the areas and the maps that the run used."""
-    digest = hashlib.sha256("\n".join(map(str, maps["area"].to_numpy())).encode())
-    for name in sorted(map(str, maps.data_vars)):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(maps[name].to_numpy()).astype("<f8").tobytes())
-    return digest.hexdigest()
 
 
 def _free_memory() -> int:
