@@ -128,7 +128,7 @@ def test_the_specification_makes_the_environment_anew():
 def test_inputs_out_of_bounds_are_named():
     env = tasks.environment(Lever(brightness=3.0))
     with pytest.raises(ValueError, match=r"`input_bounds`, 0 to 1, but go from 0 to 3"):
-        env.reset(seed=1)
+        env.reset(seed=4)
 
 
 @pytest.mark.parametrize(
