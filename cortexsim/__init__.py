@@ -14,6 +14,7 @@ from cortexsim.connectome import (
     write_connectome,
 )
 from cortexsim.model import Model
+from cortexsim.paired import compare, paired
 from cortexsim.protocols import working_memory
 from cortexsim.results import load, save
 from cortexsim.simulate import SimulationDiverged, memory_estimate, simulate
@@ -49,6 +50,7 @@ __all__ = [
     "analysis",
     "blockade",
     "circuits",
+    "compare",
     "connectome",
     "datasets",
     "gradients",
@@ -56,6 +58,7 @@ __all__ = [
     "load_connectome",
     "memory_estimate",
     "optogenetics",
+    "paired",
     "plot",
     "read_connectome",
     "save",
