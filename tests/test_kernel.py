@@ -140,7 +140,7 @@ def test_normals_of_neighbouring_counters_are_independent(drawn):
 
 
 def test_every_field_of_a_block_is_a_place_of_its_own():
-    layout = source.Layout(circuits.FroudistWalsh2021, ("e", "m", "not_read"))
+    layout = source.Layout(circuits.FroudistWalsh2021, ("e", "m", "not_read"), "float64")
     places = [
         layout.field(group, name)
         for group in ("state", "longrange", "inputs", "noise", "area_parameters")

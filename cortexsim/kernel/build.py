@@ -40,8 +40,8 @@ def advance(circuit, area_parameters: tuple[str, ...], dtype: str):
     dtype
         "float64" or "float32".
     """
-    layout = Layout(circuit, area_parameters)
-    text = source_text(layout, dtype)
+    layout = Layout(circuit, area_parameters, dtype)
+    text = source_text(layout)
     said = reading.digest(circuit.step or circuit.derivative)
     digest = hashlib.sha256((text + said + _package_digest()).encode()).hexdigest()[:24]
     name = f"cortexsim_kernel_{digest}"

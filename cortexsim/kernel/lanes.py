@@ -8,10 +8,10 @@ import hashlib
 
 import numpy as np
 
-from cortexsim.kernel import build, source
+from cortexsim.kernel import build
 
 # Share of connections below which a list beats a table: without lanes over trials it loses the SIMD.
-_SPARSE_BY_AREA, _SPARSE_BY_TRIAL = 0.06, 0.4
+_SPARSE_BY_AREA, _SPARSE_BY_TRIAL = 0.12, 0.3
 _CACHE = 2**17  # bytes of weights that stay close to the processor
 
 
@@ -36,6 +36,12 @@ def _joined(matrices):
     for m, own in zip(matrices, keys, strict=True):
         laid.append(np.bincount(np.searchsorted(found, own), weights=m.data, minlength=len(found)))
     return *np.divmod(found, n), laid
+
+
+@functools.lru_cache(2**16)
+def _area_key(label):
+    """Return the 48 bits that stand for an area in the noise's counter: the same wherever its label is met."""
+    return int.from_bytes(hashlib.blake2b(label.encode(), digest_size=6).digest(), "little")
 
 
 class Lanes:
@@ -72,7 +78,7 @@ class Lanes:
         per_trial, per_area = parameters or model.parameters(len(trials))
         self._advance, self.layout = build.advance(type(circuit), tuple(sorted(per_area)), str(dtype))
         self.dtype = dtype
-        self.width = source.width(dtype)
+        self.width = self.layout.width
         self.n_areas, self.n_trials = len(areas), len(trials)
         area_blocks = -(-self.n_areas // self.width)
         trial_tiles = -(-self.n_trials // self.width)
@@ -83,7 +89,7 @@ class Lanes:
         self.tiles = trial_tiles if self.by_trial else self.n_trials
         self.blocks = self.n_areas if self.by_trial else area_blocks
         self.count = self.tiles * self.blocks * self.width
-        per_draw = source.blocks_per_draw(dtype)
+        per_draw = self.layout.blocks_per_draw
         self._draws = -(-self.blocks // per_draw)
         # Which trial and area each lane holds; lanes of the padding repeat the last one.
         tile, block, lane = np.ix_(range(self.tiles), range(self._draws * per_draw), range(self.width))
@@ -133,7 +139,7 @@ class Lanes:
         elif matrices:
             present = functools.reduce(np.logical_or, [m != 0 for m in matrices])
             few = _SPARSE_BY_TRIAL if self.by_trial else _SPARSE_BY_AREA
-            if model.conduction_speed is not None or present.sum() < few * self.n_areas**2:
+            if model.conduction_speed is not None or np.count_nonzero(present) < few * present.size:
                 target, self._senders = np.nonzero(present)
                 laid = [m[target, self._senders] for m in matrices]
         self._listed = target is not None
@@ -151,13 +157,15 @@ class Lanes:
         if kept is not None:
             left = kept(target, self._senders) if self._listed else kept(*np.ogrid[: self.n_areas, : self.n_areas])
             laid = [m * left for m in laid]
-        if not self._listed and not self.by_trial:
-            padded = np.zeros((len(laid), self.blocks * self.width, self.n_areas))
-            padded[:, : self.n_areas] = laid or np.zeros((0, self.n_areas, self.n_areas))
-            laid = [m.reshape(self.blocks, self.width, self.n_areas).swapaxes(1, 2) for m in padded]
-        flat = np.concatenate([np.ravel(m) for m in laid] or [np.zeros(1)])
-        self._weights = _aligned(flat.shape, self.dtype)
-        self._weights[...] = flat
+        # (target, source), or (block, source, lane of the target); a list of connections is like one target's row.
+        lanes = 1 if self._listed or self.by_trial else self.width
+        rows, columns = (1, len(target)) if self._listed else (-(-self.n_areas // lanes), self.n_areas)
+        weights = _aligned((len(laid), rows, columns, lanes), self.dtype)
+        for of_matrix, values in zip(weights, laid, strict=True):
+            for lane in range(lanes):
+                own = np.atleast_2d(values)[lane::lanes]
+                of_matrix[: len(own), :, lane] = own
+        self._weights = weights.ravel()
 
     def _remember(self, first_step, history):
         """Fill the ring of past sources: with `history`, or with the state at the start."""
@@ -182,13 +190,9 @@ class Lanes:
         return out
 
     def _noise_keys(self, trials, areas):
-        digests = [int.from_bytes(hashlib.blake2b(a.encode(), digest_size=6).digest(), "little") for a in areas]
-        low, high = (
-            np.array(part, np.uint32) for part in zip(*((d & 0xFFFFFFFF, d >> 32) for d in digests), strict=True)
-        )
-        by_draw = (self.tiles, self._draws, -1)
-        keys = [k.reshape(by_draw) for k in (trials[self._trial], low[self._area], high[self._area])]
-        return np.ascontiguousarray(np.stack(keys, axis=2))
+        area = np.array([_area_key(a) for a in areas], np.uint64)[self._area]
+        words = (trials[self._trial], area.astype(np.uint32), (area >> np.uint64(32)).astype(np.uint32))
+        return np.stack([w.reshape(self.tiles, self._draws, -1) for w in words], axis=2)
 
     def _place(self, area, field):
         block, lane = (area, 0) if self.by_trial else divmod(area, self.width)

@@ -1,8 +1,9 @@
 """Counter-based standard normals: the same numbers for a trial, area, variable and step whatever else runs.
 
 Philox4x32-10 (Salmon et al. 2011, SC'11, doi 10.1145/2063384.2063405) maps a 128-bit counter under a 64-bit key to
-four 32-bit words. The key is the seed; the counter is (step, trial, area key, group of four noise variables). The
-Box-Muller transform then gives four normals,
+four 32-bit words. The key is the seed; the counter is (step, trial, area key, group of four noise variables). Where a
+circuit has one (two) noise variables, the four are those of four (two) steps, and the counter holds step // 4 (// 2).
+The Box-Muller transform gives four normals,
 
     z_0 = sqrt(-2 ln u_0) cos(2 pi u_1),   z_1 = sqrt(-2 ln u_0) sin(2 pi u_1),   and the same for (u_2, u_3).
 

@@ -1,10 +1,10 @@
 """The text of a circuit's Euler loop, and where its buffer keeps what.
 
-The state of a run is one flat buffer, cut into tiles and blocks. A block is `WIDTH` lanes, one vector register; within
-a block each state variable, long-range input, stimulus, normal and area parameter is `WIDTH` neighbouring numbers, a
-field. In one layout a tile is one trial and the lanes of a block are neighbouring areas; in the other (`by_trial`) a
-tile is `WIDTH` trials, and a block is one area of theirs. Both run the same code but for the long-range product, and
-both sum over the source areas in their order, so the bits of a trial do not depend on the layout.
+The state of a run is one flat buffer, cut into tiles and blocks. A block is `WIDTH` lanes; within a block each
+state variable, long-range input, stimulus, normal and area parameter is `WIDTH` neighbouring numbers, a field. In one
+layout a tile is one trial and the lanes of a block are neighbouring areas; in the other (`by_trial`) a tile is `WIDTH`
+trials, and a block is one area of theirs. Both run the same code but for the long-range product, and both sum over the
+source areas in their order, so the bits of a trial do not depend on the layout.
 """
 
 # mypy: ignore-errors
@@ -18,24 +18,17 @@ import numpy as np
 
 from cortexsim.kernel.reading import names_read
 
-# Accumulators that one pass of the long-range product keeps in flight, to hide the latency of the additions.
-_IN_FLIGHT = 8
+# Registers of sums that one pass of the long-range product keeps in flight, to hide the latency of the additions.
+_IN_FLIGHT = 12
+# State variables up to which the lanes of a block fill 64 bytes, two registers where they are half of that: the two
+# hide each other's latency and share what is loaded. The variables of larger circuits would no longer fit into them.
+_FEW = 12
 
 
 @functools.cache
 def register_bytes() -> int:
     """Return the width of this machine's vector registers: 64 bytes with AVX-512, else 32."""
     return 64 if llvmlite.binding.get_host_cpu_features().get("avx512f", False) else 32
-
-
-def width(dtype) -> int:
-    """Return the lanes of a block: one register of numbers."""
-    return register_bytes() // np.dtype(dtype).itemsize
-
-
-def blocks_per_draw(dtype) -> int:
-    """Return how many blocks share a call of the noise, which works on 8 float32 lanes at least."""
-    return max(1, 8 // width(dtype))
 
 
 class Layout:
@@ -47,15 +40,25 @@ class Layout:
         The circuit's class.
     area_parameters
         Names of the parameters that differ between areas; they lie in the block. The others lie in a table per tile.
+    dtype
+        "float64" or "float32".
     """
 
-    def __init__(self, circuit, area_parameters):
+    def __init__(self, circuit, area_parameters, dtype):
+        self.dtype = dtype
+        block_bytes = 64 if len(circuit.state) <= _FEW else register_bytes()
+        self.registers = block_bytes // register_bytes()
+        self.width = block_bytes // np.dtype(dtype).itemsize
+        # Blocks that share a call of the noise, which works on 8 float32 lanes at least.
+        self.blocks_per_draw = max(1, 8 // self.width)
         used = names_read(circuit.step or circuit.derivative)
         self.circuit = circuit
         self.state = circuit.state_names()
         self.longrange = tuple(p.name for p in circuit.pathways)
         self.inputs = tuple(v.name for v in circuit.inputs)
         self.noise = tuple(circuit.noise)
+        # Each counter gives four normals: of one or two variables, those of several steps.
+        self.steps_per_draw = {1: 4, 2: 2}.get(len(self.noise), 1)
         self.area_parameters = tuple(n for n in area_parameters if n in used)
         self.parameters = tuple(n for n in circuit.parameter_names() if n in used and n not in area_parameters)
         self.sources = tuple(dict.fromkeys(p.source for p in circuit.pathways))
@@ -120,8 +123,9 @@ def advance(
                     buf, tile_base, tile, WIDTH, STRIDE, by_trial, n_trials, n_areas, fields, record, sample
                 )
             write_drive(buf, tile_base, tile, WIDTH, by_trial, n_trials, driven, drive, n)
-            if noise_kind == 1:
-                step = np.uint32(first_step + n_done + n)
+            turn = (first_step + n_done + n) % {steps_per_draw} if noise_kind == 1 else 0
+            if noise_kind == 1 and (n == 0 or turn == 0):
+                step = np.uint32((first_step + n_done + n) // {steps_per_draw})
                 draw(buf, tile_base, keys, tile * n_draws, n_draws, step, seed_low, seed_high)
             elif noise_kind == 2:
                 write_given(
@@ -140,6 +144,7 @@ def advance(
                 x = X({load_state})
                 longrange = Longrange({load_longrange})
                 stimulus = Stimulus({load_inputs})
+                drawn = base + turn * {noise_size}
                 noise = Noise({load_noise})
                 p = P({all_parameters})
 {equation}
@@ -147,20 +152,20 @@ def advance(
 """
 
 
-def source_text(layout: Layout, dtype: str) -> str:
+def source_text(layout: Layout) -> str:
     """Return the text of the module that advances a circuit."""
-    n, first = width(dtype), layout.first
+    n, first = layout.width, layout.first
 
-    def load_group(group, size=None):
-        size = len(getattr(layout, group)) if size is None else size
-        return [f"load(buf, base + {(first[group] + k) * n}, WIDTH)" for k in range(size)]
+    def load_group(group):
+        base = "drawn" if group == "noise" else "base"
+        return [f"load(buf, {base} + {(first[group] + k) * n}, WIDTH)" for k in range(len(getattr(layout, group)))]
 
     head = _HEAD.format(
         circuit=layout.circuit.__name__,
         width=n,
-        drawn=n * blocks_per_draw(dtype),
+        drawn=n * layout.blocks_per_draw,
         stride=layout.fields * n,
-        dtype=dtype,
+        dtype=layout.dtype,
         parameters=list(layout.parameters + layout.area_parameters),
         **{group: list(getattr(layout, group)) for group in ("state", "longrange", "inputs", "noise")},
     )
@@ -171,20 +176,23 @@ def source_text(layout: Layout, dtype: str) -> str:
     stores = [f"store(buf, base + {(first['state'] + k) * n}, {new.format(k=k)})" for k in range(len(layout.state))]
     loads = [f"p_{name} = load(tile_parameters, table + {k * n}, WIDTH)" for k, name in enumerate(layout.parameters)]
     body = _ADVANCE.format(
-        blocks_per_draw=blocks_per_draw(dtype),
+        blocks_per_draw=layout.blocks_per_draw,
         table=max(len(layout.parameters), 1) * n,
         load_parameters=indent("\n".join(loads), " " * 8),
         first_noise=first["noise"],
+        steps_per_draw=layout.steps_per_draw,
+        noise_size=len(layout.noise) * n,
         all_parameters=", ".join([f"p_{name}" for name in layout.parameters] + load_group("area_parameters")),
         equation=indent(equation, " " * 16),
         store_state=indent("\n".join(stores), " " * 16),
         **{f"load_{group}": ", ".join(load_group(group)) for group in ("state", "longrange", "inputs", "noise")},
     )
-    return head + _couple_text(layout, n) + _listed_text(layout, n) + _draw_text(layout, dtype) + body
+    return head + _couple_text(layout) + _listed_text(layout) + _draw_text(layout) + body
 
 
-def _couple_text(layout, n):
+def _couple_text(layout):
     """Return `couple`: in each lane the sum over source areas, in their order, of weight times source."""
+    n = layout.width
     out = ["", "", "@inline", "def couple(buf, tile_base, weights, gathered, n_blocks, n_areas, by_trial):"]
     if not layout.longrange:
         return "\n".join([*out, "    pass\n"])
@@ -198,19 +206,22 @@ def _couple_text(layout, n):
     for q, source in enumerate(layout.sources):
         value = f"load(buf, base + {layout.field('state', source) * n}, WIDTH)"
         out.append(f"        store(gathered, {q} * n_sources + block * WIDTH, {value})")
-    targets = max(1, _IN_FLIGHT // len(layout.longrange))
+    # As few passes as can be, and as even: a pass of few sums waits for its additions.
+    targets = max(1, _IN_FLIGHT // (layout.registers * len(layout.longrange)))
     for by_trial in (True, False):
         out += ["    if by_trial:" if by_trial else "    else:", "        block = 0"]
-        for size in dict.fromkeys((targets, 1)):
-            out += [f"        while block + {size} <= n_blocks:"]
-            out += [" " * 12 + line for line in _product_lines(layout, n, by_trial, size)]
-            out += [f"            block += {size}"]
+        out += [f"        passes = -(-n_blocks // {targets})", "        while block < n_blocks:"]
+        out += ["            size = -(-(n_blocks - block) // passes)"]
+        for size in range(1, targets + 1):
+            out += [f"            if size == {size}:"]
+            out += [" " * 16 + line for line in _product_lines(layout, by_trial, size)]
+        out += ["            block += size", "            passes -= 1"]
     return "\n".join(out) + "\n"
 
 
-def _product_lines(layout, n, by_trial, n_targets):
+def _product_lines(layout, by_trial, n_targets):
     """Return the product for `n_targets` neighbouring blocks: sources and weights are loaded once for all pathways."""
-    pathways = layout.circuit.pathways
+    n, pathways = layout.width, layout.circuit.pathways
     lines = [f"sum{t}_{k} = zero" for t in range(n_targets) for k in range(len(pathways))]
     lines.append("for j in range(n_areas):")
     for q in range(len(layout.sources)):
@@ -235,11 +246,12 @@ def _product_lines(layout, n, by_trial, n_targets):
     return lines
 
 
-def _listed_text(layout, n):
+def _listed_text(layout):
     """Return `couple_listed`: the same sum over a list of connections, each with a delay, from a ring of past sources.
 
     The ring holds, per tile, `n_slots` times all sources; slot `head` is that of this step. Without delays it has one.
     """
+    n = layout.width
     out = [
         "",
         "",
@@ -289,13 +301,13 @@ def _listed_text(layout, n):
     return "\n".join(out) + "\n"
 
 
-def _draw_text(layout, dtype):
+def _draw_text(layout):
     """Return `draw`: standard normals into the noise fields of all blocks, two groups of four variables at a time."""
     out = ["", "", "@inline", "def draw(buf, tile_base, keys, first_draw, n_draws, step, seed_low, seed_high):"]
     if not layout.noise:
         return "\n".join([*out, "    pass\n"])
-    n, blocks = width(dtype), blocks_per_draw(dtype)
-    convert = "to_float64" if dtype == "float64" else ""
+    n, blocks = layout.width, layout.blocks_per_draw
+    convert = "to_float64" if layout.dtype == "float64" else ""
     out += [
         "    steps = spread(step, DRAWN)",
         "    for k in range(n_draws):",
