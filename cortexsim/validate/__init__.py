@@ -6,11 +6,14 @@ import importlib
 
 from cortexsim._checks import check_known
 from cortexsim.validate.claim import Claim, Claims, write_claims
+from cortexsim.validate.intervals import chance_difference, mean_interval, proportion_interval
 from cortexsim.validate.persistence import Persistence, persistence, persistence_by_trial
+from cortexsim.validate.shuffles import shuffles
 
 # AuthorYear of each paper with claims, and the module that checks them
 PAPERS = {
     "Chaudhuri2015": "chaudhuri2015",
+    "FroudistWalsh2021": "froudist_walsh2021",
     "Joglekar2018": "joglekar2018",
     "MejiasWang2022": "mejias_wang2022",
     "WongWang2006": "wong_wang2006",
@@ -21,9 +24,13 @@ __all__ = [
     "Claim",
     "Claims",
     "Persistence",
+    "chance_difference",
     "claims",
+    "mean_interval",
     "persistence",
     "persistence_by_trial",
+    "proportion_interval",
+    "shuffles",
     "write_claims",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ class Claim:
         "Hz", "ms", "areas", ...; "1" where there is none.
     reason
         Why the claim can't be met, where it can't; such a claim stays in the table.
+    interval
+        Where `observed` depends on noise: its 95 % confidence interval over trials or seeds.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Claim:
     source: str
     unit: str = "1"
     reason: str = ""
+    interval: tuple[float, float] | None = None
 
     @property
     def holds(self) -> bool:
@@ -72,13 +76,19 @@ class Claims:
         return tuple(c for c in self.claims if not c.holds and not c.reason)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per claim: claim, expected, observed, tolerance, unit, holds, source, reason."""
+        """Return one row per claim: claim, expected, observed, low, high, tolerance, unit, holds, source, reason.
+
+        `low` and `high` are the ends of the 95 % confidence interval of `observed`, where it depends on noise.
+        """
+        intervals = [c.interval or (math.nan, math.nan) for c in self.claims]
         return pd.DataFrame(
             {
                 "paper": self.paper,
                 "claim": [c.name for c in self.claims],
                 "expected": [c.expected for c in self.claims],
                 "observed": [c.observed for c in self.claims],
+                "low": [low for low, _ in intervals],
+                "high": [high for _, high in intervals],
                 "tolerance": [c.tolerance for c in self.claims],
                 "unit": [c.unit for c in self.claims],
                 "holds": [c.holds for c in self.claims],
@@ -95,8 +105,9 @@ class Claims:
         for c in self.claims:
             unit = "" if c.unit == "1" else f" {c.unit}"
             mark = "holds" if c.holds else "FAILS" if not c.reason else "not met"
+            interval = f" [{c.interval[0]:.3g}, {c.interval[1]:.3g}]" if c.interval else ""
             lines.append(
-                f"  {mark:8}{c.name:{wide}}  expected {c.expected:.6g}{unit}, observed {c.observed:.6g}"
+                f"  {mark:8}{c.name:{wide}}  expected {c.expected:.6g}{unit}, observed {c.observed:.6g}{interval}"
                 f" (± {c.tolerance:.2g}; {c.source})"
             )
             if c.reason:
