@@ -21,7 +21,7 @@ from cortexsim.analysis.windows import (
     baseline_window,
     check_window,
     delay_window,
-    drives_by_trial,
+    drives_told,
     mean_in,
     rate_threshold,
     recorded_names,
@@ -361,7 +361,7 @@ def held_since(
     """
     read = read_items(result, items, baseline, threshold, n_min, during_stimulus)
     if window is None:
-        onsets = [drive.onset for drives in drives_by_trial(result) for drive in drives]
+        onsets = [drive.onset for drives in drives_told(result) for drive in drives]
         start, stop = span(result.time)
         window = (max(start, min(onsets, default=start)), stop)
     window = check_window("window", window)
@@ -439,7 +439,7 @@ def ping_readout(
 
 
 def _ping_window(result: xr.Dataset) -> Window:
-    pings = [[d.window for d in drives if d.name == "ping"] for drives in drives_by_trial(result)]
+    pings = [[d.window for d in drives if d.name == "ping"] for drives in drives_told(result)]
     windows = {(min(start for start, _ in p), max(stop for _, stop in p)) if p else None for p in pings}
     window = windows.pop()
     if window is None or windows:

@@ -68,13 +68,13 @@ def rate_threshold(rates: xr.DataArray, threshold: float | None) -> float:
     return DEFAULT_THRESHOLD_HZ
 
 
-def drives_by_trial(result: xr.Dataset) -> tuple[tuple[Drive, ...], ...]:
-    """Return the currents of each trial, or one tuple for all, from a result's `attrs["stimulus"]`.
+def drives_told(result: xr.Dataset) -> tuple[tuple[Drive, ...], ...]:
+    """Return the currents that a result's `attrs["stimulus"]` tells of: those for all trials, or those of each.
 
     Raises
     ------
     ValueError
-        If the attribute is missing, or tells of another number of trials than the result holds.
+        If the attribute is missing.
     """
     if "stimulus" not in result.attrs:
         raise ValueError(
@@ -84,10 +84,13 @@ def drives_by_trial(result: xr.Dataset) -> tuple[tuple[Drive, ...], ...]:
     told = tuple(
         tuple(part for part in parts if isinstance(part, Drive)) for parts in read_json(result.attrs["stimulus"])
     )
-    if len(set(told)) == 1:
-        return told[:1]
-    trials = result.sizes.get("trial", 1)
-    if len(told) != trials:
+    return told[:1] if len(set(told)) == 1 else told
+
+
+def drives_by_trial(result: xr.Dataset) -> tuple[tuple[Drive, ...], ...]:
+    """Return the same, or raise ValueError if it tells of another number of trials than the result holds."""
+    told, trials = drives_told(result), result.sizes.get("trial", 1)
+    if len(told) not in (1, trials):
         raise ValueError(
             f"The result's attrs['stimulus'] tells of {len(told)} trials with stimuli of their own, but the result "
             f"holds {trials}; read out first, and select trials from what comes out."
@@ -105,7 +108,7 @@ def baseline_window(result: xr.Dataset, baseline: Window | None = None, during_s
         there is no stimulus to put it before.
     """
     if baseline is None:
-        onsets = [drive.onset for drives in drives_by_trial(result) for drive in drives]
+        onsets = [drive.onset for drives in drives_told(result) for drive in drives]
         if not onsets:
             raise ValueError("Without a stimulus there is no default baseline; pass `baseline=(start, stop)` in ms.")
         baseline = (min(onsets) - DEFAULT_WINDOW_MS, min(onsets))
@@ -129,7 +132,7 @@ def delay_window(result: xr.Dataset, delay: Window | None = None, during_stimulu
 def _free_window(result: xr.Dataset, name: str, window: Window, during_stimulus: bool) -> Window:
     low, high = check_window(name, window)
     check_within(result.time, name, (low, high))
-    stimuli = [drive.window for drives in drives_by_trial(result) for drive in drives]
+    stimuli = [drive.window for drives in drives_told(result) for drive in drives]
     overlapped = [interval(stimulus) for stimulus in stimuli if stimulus[0] < high and stimulus[1] > low]
     if overlapped and not during_stimulus:
         raise ValueError(

@@ -13,9 +13,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cortexsim._checks import check_known, check_positive, check_same_condition
+from cortexsim.analysis.windows import recorded_names
 from cortexsim.plot.style import BLUE, GREY, SEQUENTIAL, SMALL, VERMILION, axes_for, figure_of, label, styled
 from cortexsim.stimulus import Drive, Stimulus, read_json
-from cortexsim.validate.persistence import default_rates, recorded_names
+from cortexsim.validate.persistence import default_rates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,12 +13,19 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from cortexsim._checks import check_known, check_not_negative, check_same_condition
+from cortexsim._checks import check_same_condition
+from cortexsim.analysis.windows import (
+    Window,
+    baseline_window,
+    delay_window,
+    interval,
+    mean_in,
+    rate_threshold,
+    recorded_names,
+    recorded_rates,
+)
 from cortexsim.results import check_writable, replacing
-from cortexsim.stimulus import Drive, Lesion, read_json
-
-DEFAULT_WINDOW_MS = 500.0
-DEFAULT_THRESHOLD_HZ = 5.0
+from cortexsim.stimulus import Lesion, read_json
 
 EXPERIMENTAL_LABELS = ("delay_activity_reported", "delay_activity_well_studied")
 _NO_YES = ["no", "yes"]
@@ -67,8 +74,8 @@ class Persistence:
     undefined: str
     variable: str
     threshold: float
-    baseline_window: tuple[float, float]
-    delay_window: tuple[float, float]
+    baseline_window: Window
+    delay_window: Window
     trials: int
 
     @property
@@ -93,7 +100,7 @@ class Persistence:
             f"Delay activity of {self.variable}, mean over {self.trials} trial{'' if self.trials == 1 else 's'}: "
             f"{len(self.persistent_areas)} of {self.areas.sizes['area']} areas exceed their baseline by more than "
             f"{self.threshold:g} {unit}",
-            f"Windows: baseline {_interval(self.baseline_window)}, delay {_interval(self.delay_window)}",
+            f"Windows: baseline {interval(self.baseline_window)}, delay {interval(self.delay_window)}",
             f"Experiments: {agreeing} of {studied} well-studied areas agree{share}"
             + (f"; not: {', '.join(self.misses)}" if self.misses else ""),
             f"Reported: {table['yes', 'yes']} persist, {table['yes', 'no']} do not. "
@@ -185,8 +192,8 @@ def persistence(
     result: xr.Dataset,
     *,
     variable: str | None = None,
-    baseline: tuple[float, float] | None = None,
-    delay: tuple[float, float] | None = None,
+    baseline: Window | None = None,
+    delay: Window | None = None,
     threshold: float | None = None,
     during_stimulus: bool = False,
 ) -> Persistence:
@@ -235,8 +242,9 @@ def persistence(
     rates = _rates(result, variable)
     variable = str(rates.name)
     check_same_condition(rates, otherwise="persistence_by_trial(result), which judges each trial by itself")
-    threshold = _threshold(rates, threshold)
-    baseline, delay = _windows(result, baseline, delay, during_stimulus)
+    threshold = rate_threshold(rates, threshold)
+    baseline = baseline_window(result, baseline, during_stimulus)
+    delay = delay_window(result, delay, during_stimulus)
     trials = _judge(result, rates, baseline, delay, threshold)
     reported, well_studied = (_label(result, name) for name in EXPERIMENTAL_LABELS)
 
@@ -272,8 +280,8 @@ def persistence_by_trial(
     result: xr.Dataset,
     *,
     variable: str | None = None,
-    baseline: tuple[float, float] | None = None,
-    delay: tuple[float, float] | None = None,
+    baseline: Window | None = None,
+    delay: Window | None = None,
     threshold: float | None = None,
     during_stimulus: bool = False,
 ) -> xr.Dataset:
@@ -320,8 +328,9 @@ def persistence_by_trial(
     """
     rates = _rates(result, variable)
     variable = str(rates.name)
-    threshold = _threshold(rates, threshold)
-    baseline, delay = _windows(result, baseline, delay, during_stimulus)
+    threshold = rate_threshold(rates, threshold)
+    baseline = baseline_window(result, baseline, during_stimulus)
+    delay = delay_window(result, delay, during_stimulus)
     trials = _judge(result, rates, baseline, delay, threshold)
     reported, well_studied = (_label(result, name) for name in EXPERIMENTAL_LABELS)
     confusion = _confusion(trials.persistent, reported, well_studied & trials.difference.notnull())
@@ -332,12 +341,10 @@ def persistence_by_trial(
     ).assign_attrs(_criterion(variable, threshold, baseline, delay))
 
 
-def _judge(
-    result: xr.Dataset, rates: xr.DataArray, baseline: tuple[float, float], delay: tuple[float, float], threshold: float
-) -> xr.Dataset:
+def _judge(result: xr.Dataset, rates: xr.DataArray, baseline: Window, delay: Window, threshold: float) -> xr.Dataset:
     """Return what each trial shows in each area, with the attrs of the result."""
     lesioned = _lesioned(result)
-    before, after = (_mean_in(rates, *w, lesioned) for w in (("baseline", baseline), ("delay", delay)))
+    before, after = (_finite_means(rates, *w, lesioned) for w in (("baseline", baseline), ("delay", delay)))
     units = rates.attrs.get("units", "Hz")
     return xr.Dataset(
         {
@@ -350,9 +357,7 @@ def _judge(
     )
 
 
-def _criterion(
-    variable: str, threshold: float, baseline: tuple[float, float], delay: tuple[float, float]
-) -> dict[str, str | float]:
+def _criterion(variable: str, threshold: float, baseline: Window, delay: Window) -> dict[str, str | float]:
     return {
         "persistence_variable": variable,
         "persistence_threshold": threshold,
@@ -388,40 +393,10 @@ def default_rates(result: xr.Dataset) -> tuple[str, ...]:
     return selective or tuple(name for name in recorded if result[name].attrs.get("units") == "Hz")[:2] or recorded[:1]
 
 
-def recorded_names(result: xr.Dataset) -> tuple[str, ...]:
-    """Return the names of all variables over time and area, in the order of the result."""
-    return tuple(str(name) for name, values in result.data_vars.items() if {"time", "area"} <= set(values.dims))
-
-
-def _threshold(rates: xr.DataArray, threshold: float | None) -> float:
-    if threshold is not None:
-        return check_not_negative("threshold", threshold)
-    units = rates.attrs.get("units", "Hz")
-    if units != "Hz":
-        raise ValueError(
-            f"The default threshold is {DEFAULT_THRESHOLD_HZ:g} Hz, but {rates.name!r} has the unit {units!r}; pass "
-            "`threshold=` in that unit."
-        )
-    return DEFAULT_THRESHOLD_HZ
-
-
 def _rates(result: xr.Dataset, variable: str | None) -> xr.DataArray:
-    if not isinstance(result, xr.Dataset):
-        raise TypeError(
-            f"Argument `result` must be the Dataset that `simulate` returns, but is {type(result).__name__}; "
-            "pass the whole result, not one of its variables."
-        )
-    if variable is None:
+    if variable is None and isinstance(result, xr.Dataset):
         variable = default_rates(result)[0]
-    check_known(variable, recorded_names(result), what="variable", where="the result")
-    rates = result[variable] if "trial" in result[variable].dims else result[variable].expand_dims("trial")
-    if set(rates.dims) != {"trial", "time", "area"}:
-        raise ValueError(f"Variable {variable!r} must have the dims (trial, time, area), but has {rates.dims}.")
-    if rates.sizes["time"] < 2 or rates.sizes["trial"] < 1:
-        raise ValueError(
-            f"Variable {variable!r} must hold two times and one trial at least, but holds {dict(rates.sizes)}."
-        )
-    return rates.transpose("trial", "time", "area")
+    return recorded_rates(result, str(variable))
 
 
 def _label(result: xr.Dataset, name: str) -> xr.DataArray:
@@ -436,61 +411,8 @@ def _label(result: xr.Dataset, name: str) -> xr.DataArray:
     return label.astype(bool)
 
 
-def _windows(
-    result: xr.Dataset, baseline: tuple[float, float] | None, delay: tuple[float, float] | None, during_stimulus: bool
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    time = result.time.values.astype(np.float64)
-    start, stop = float(time[0]), float(time[-1] + (time[-1] - time[-2]))
-    stimuli = _stimuli(result)
-    if baseline is None:
-        if not stimuli:
-            raise ValueError("Without a stimulus there is no default baseline; pass `baseline=(start, stop)` in ms.")
-        onset = min(onset for onset, _ in stimuli)
-        baseline = (onset - DEFAULT_WINDOW_MS, onset)
-    if delay is None:
-        delay = (stop - DEFAULT_WINDOW_MS, stop)
-    checked = []
-    for name, window in (("baseline", baseline), ("delay", delay)):
-        low, high = _pair(name, window)
-        if low < start or high > stop:
-            raise ValueError(
-                f"The {name} window {_interval((low, high))} must lie within the run, {_interval((start, stop))}; "
-                f"simulate longer, or pass `{name}=(start, stop)` in ms."
-            )
-        overlapped = [_interval(stimulus) for stimulus in stimuli if stimulus[0] < high and stimulus[1] > low]
-        if overlapped and not during_stimulus:
-            raise ValueError(
-                f"The {name} window {_interval((low, high))} must be free of stimuli, but overlaps the one at "
-                f"{overlapped[0]}; pass another `{name}=(start, stop)` in ms, or during_stimulus=True if that is meant."
-            )
-        checked.append((low, high))
-    return checked[0], checked[1]
-
-
-def _pair(name: str, window: tuple[float, float]) -> tuple[float, float]:
-    try:
-        low, high = (float(edge) for edge in window)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"Argument `{name}` must be (start, stop) in ms, but is {window!r}.") from error
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ValueError(f"Argument `{name}` must be (start, stop) in ms with start < stop, but is {window!r}.")
-    return low, high
-
-
-def _stimuli(result: xr.Dataset) -> list[tuple[float, float]]:
-    if "stimulus" not in result.attrs:
-        raise ValueError(
-            "The result must say in attrs['stimulus'] what stimuli it had, but does not; "
-            "pass a result of `simulate`, or set it to a JSON list ('[]' if there was none)."
-        )
-    return [part.window for parts in read_json(result.attrs["stimulus"]) for part in parts if isinstance(part, Drive)]
-
-
-def _mean_in(rates: xr.DataArray, name: str, window: tuple[float, float], lesioned: set[str]) -> xr.DataArray:
-    inside = rates.isel(time=np.flatnonzero((rates.time.values >= window[0]) & (rates.time.values < window[1])))
-    if inside.sizes["time"] == 0:
-        raise ValueError(f"The {name} window {_interval(window)} must hold samples, but holds none; widen it.")
-    means = inside.mean("time", dtype=np.float64, skipna=False)
+def _finite_means(rates: xr.DataArray, name: str, window: Window, lesioned: set[str]) -> xr.DataArray:
+    means = mean_in(rates, name, window)
     bad = set(means.area.values[~np.isfinite(means.values).all(axis=0)]) - lesioned
     if bad:
         raise ValueError(f"Rates in the {name} window must be finite, but are not in {', '.join(sorted(bad))}.")
@@ -545,7 +467,3 @@ def _described(values: xr.DataArray, units: str, long_name: str) -> xr.DataArray
 
 def _names(chosen: xr.DataArray) -> tuple[str, ...]:
     return tuple(str(area) for area in chosen.area.values[chosen.values.astype(bool)])
-
-
-def _interval(window: tuple[float, float]) -> str:
-    return f"{window[0]:g} ms on" if math.isinf(window[1]) else f"{window[0]:g} to {window[1]:g} ms"
