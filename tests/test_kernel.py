@@ -1,5 +1,6 @@
 """The compiled layer: elementary functions, random numbers, layouts, and what they cost."""
 
+import hashlib
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from numba import njit
 from scipy import stats
 
+import cortexsim as cx
 from cortexsim import circuits
 from cortexsim.kernel import build, maths, random, reading, source
 from cortexsim.kernel.simd import load, spread, store
@@ -139,6 +141,46 @@ def test_normals_of_neighbouring_counters_are_independent(drawn):
     assert np.abs((squares[:, :8] * squares[:, 8:16]).mean(axis=0)).max() < 5 * 2 / np.sqrt(len(flat))
 
 
+@njit
+def four_normals(step, trial, area_low, area_high, k0, k1):
+    """The normals of one counter."""
+    z = random.normals(spread(step, 8), spread(trial, 8), spread(area_low, 8), spread(area_high, 8), k0, k1)
+    out = np.empty(32, np.float32)
+    store(out, 0, z[0])
+    store(out, 8, z[1])
+    store(out, 16, z[2])
+    store(out, 24, z[3])
+    return out[::8]
+
+
+def keyed_normals(seed, trial, areas, steps, variables):
+    """Return (step, area, variable), from one counter after the other."""
+    per_draw = {1: 4, 2: 2}.get(variables, 1)
+    out = np.empty((steps, len(areas), variables))
+    for k, area in enumerate(areas):
+        key = int.from_bytes(hashlib.blake2b(area.encode(), digest_size=6).digest(), "little")
+        for n in range(steps):
+            groups = [group << 16 | key >> 32 for group in range(-(-variables // 4))]
+            words = [(n // per_draw, trial, key & 0xFFFFFFFF, high, seed & 0xFFFFFFFF, seed >> 32) for high in groups]
+            drawn = np.concatenate([four_normals(*map(np.uint32, w)) for w in words])
+            out[n, k] = np.roll(drawn, -(n % per_draw) * variables)[:variables]
+    return out
+
+
+@pytest.mark.parametrize("circuit", [circuits.ReducedWongWang, circuits.MejiasWang2022, circuits.FroudistWalsh2021])
+def test_noise_depends_on_seed_trial_area_and_step_alone(circuit):
+    """One, two and seven variables: a counter's four normals serve four steps, two, or one; runs may stop anywhere."""
+    name = "macaque40" if circuit is circuits.FroudistWalsh2021 else "macaque30"
+    model = cx.Model(cx.load_connectome(name), circuit(), getattr(cx.gradients, name)())
+    seed, how = 7 + (5 << 32), {"every": 0.5, "progress": False}
+    given = keyed_normals(seed, 3, model.areas, 13, len(circuit.noise))
+    expected = cx.simulate(model, duration=6.5, noise=given, **how).final_state.isel(trial=0)
+    for trials in ([3], range(20)):
+        first = cx.simulate(model, duration=1.5, seed=seed, trials=trials, **how)
+        both = cx.simulate(model, duration=5, seed=seed, trials=trials, state=first, **how)
+        assert np.array_equal(both.final_state.sel(trial=3), expected)
+
+
 def test_every_field_of_a_block_is_a_place_of_its_own():
     layout = source.Layout(circuits.FroudistWalsh2021, ("e", "m", "not_read"), "float64")
     places = [
@@ -211,8 +253,6 @@ print(sum(loop.stats.cache_hits.values()), sum(loop.stats.cache_misses.values())
 
 
 def test_a_second_process_loads_the_kernel_from_disk(model):
-    import cortexsim as cx
-
     cx.simulate(model, duration=1)  # the cache is warm from here on
     out = subprocess.run([sys.executable, "-c", WARM], capture_output=True, text=True, check=True)
     assert out.stdout.split() == ["1", "0"]
@@ -221,8 +261,6 @@ def test_a_second_process_loads_the_kernel_from_disk(model):
 @pytest.mark.slow
 def test_registers_of_another_width_give_the_same_bits(model, monkeypatch):
     """Blocks of 64 bytes, as on processors with AVX-512, against those of this machine (LLVM splits what it lacks)."""
-    import cortexsim as cx
-
     other = 32 if source.register_bytes() == 64 else 64
     here = [cx.simulate(model, duration=100, trials=n, dtype=d).final_state for n in (1, 9) for d in PRECISIONS]
     build.advance.cache_clear()
