@@ -13,8 +13,13 @@ import cortexsim as cx
 from cortexsim import circuits
 
 AREAS = ("V1", "MT", "LIP", "8m", "8l", "46d", "9/46d", "7A", "24c", "F2", "TEpd")
-# Noise that is off in the published circuit, and on here.
-PARAMETERS = {"Chaudhuri2015": {"sigma_E": 30.0}, "WilsonCowan": {"sigma": 0.01}}
+# Noise and dopamine that are off in the published circuit; time constants of seconds, too slow to come to rest here.
+PARAMETERS = {
+    "Chaudhuri2015": {"sigma_E": 30.0},
+    "FroudistWalsh2021Learning": {"dopamine": 0.1, "tau_DA": 200.0},
+    "FroudistWalsh2021Plasticity": {"tau_u": 150.0},
+    "WilsonCowan": {"sigma": 0.01},
+}
 
 
 @pytest.fixture(params=circuits.ALL, scope="module")

@@ -3,6 +3,8 @@
 from cortexsim.circuits.chaudhuri2015 import Chaudhuri2015, Chaudhuri2015Nonlinear
 from cortexsim.circuits.circuit import Circuit, Pathway, Variable, option, parameter
 from cortexsim.circuits.froudist_walsh2021 import FroudistWalsh2021
+from cortexsim.circuits.froudist_walsh2021_learning import FroudistWalsh2021Learning
+from cortexsim.circuits.froudist_walsh2021_plasticity import FroudistWalsh2021Plasticity
 from cortexsim.circuits.joglekar2018 import Joglekar2018
 from cortexsim.circuits.mejias_wang2022 import MejiasWang2022
 from cortexsim.circuits.reduced_wong_wang import ReducedWongWang
@@ -15,6 +17,8 @@ ALL: dict[str, type[Circuit]] = {
         Chaudhuri2015,
         Chaudhuri2015Nonlinear,
         FroudistWalsh2021,
+        FroudistWalsh2021Learning,
+        FroudistWalsh2021Plasticity,
         Joglekar2018,
         MejiasWang2022,
         ReducedWongWang,
@@ -29,6 +33,8 @@ __all__ = [
     "Chaudhuri2015Nonlinear",
     "Circuit",
     "FroudistWalsh2021",
+    "FroudistWalsh2021Learning",
+    "FroudistWalsh2021Plasticity",
     "Joglekar2018",
     "MejiasWang2022",
     "Pathway",
