@@ -414,7 +414,7 @@ def test_rule_reversal_has_the_papers_times_and_weights():
     assert [(w.start, w.stop) for w in trials.windows] == [(120 + 400 * k, 200 + 400 * k) for k in range(5)]
     assert sum(w.weight for w in trials.windows) == pytest.approx(1.0)
     assert task.task_trials == (0, 4, 8, 12, 16)
-    assert [trials.epochs[k] for k in np.flatnonzero(trials.penalised)] == [f"response {k}" for k in range(1, 6)]
+    assert [k for k, name in enumerate(trials.epochs) if name == "response"] == list(np.flatnonzero(trials.penalised))
     lengths = np.array([task.trials(1, step=step).lengths for step in range(200)])
     assert (lengths.min(), lengths.max()) == (80, 119)
 

@@ -84,11 +84,8 @@ class RuleReversal(Task):
     @property
     def epochs(self) -> tuple[TaskEpoch, ...]:
         """Stimulus, response, feedback and wait of each trial."""
-        return tuple(
-            TaskEpoch(f"{name} {k + 1}", getattr(self, name), self.jitter)
-            for k in range(self.draws)
-            for name in ("stimulus", "response", "feedback", "wait")
-        )
+        names = ("stimulus", "response", "feedback", "wait")
+        return tuple(TaskEpoch(name, getattr(self, name), self.jitter) for name in names) * self.draws
 
     @property
     def windows(self) -> tuple[TaskWindow, ...]:
