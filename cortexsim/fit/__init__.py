@@ -1,0 +1,18 @@
+"""Parameters that make a model do what is measured: the search, ready targets, and how well the data tell them."""
+
+from cortexsim.fit.identifiability import profile, sensitivity
+from cortexsim.fit.search import METHODS, Fit, NoFiniteLoss, fit
+from cortexsim.fit.targets import DelayActivity, Timescales, murray2014, vary
+
+__all__ = [
+    "METHODS",
+    "DelayActivity",
+    "Fit",
+    "NoFiniteLoss",
+    "Timescales",
+    "fit",
+    "murray2014",
+    "profile",
+    "sensitivity",
+    "vary",
+]
