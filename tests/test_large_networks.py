@@ -69,6 +69,7 @@ def test_every_circuit_has_the_weights_of_the_tables_on_a_list(monkeypatch, name
         # Sums of rows are taken in another order.
         np.testing.assert_allclose(found[key].toarray(), matrix, rtol=1e-14)
     maps = synthetic.synthetic_gradients(60, 4)
+    maps = maps.assign({name: maps.hierarchy for name in circuit.maps if name not in maps})
     p = {k: np.asarray(getattr(circuit, k), dtype=float) for k in circuit.parameter_names()}
     other = circuit.modulate(maps, lists.areas, found, p)
     for key, values in circuit.modulate(maps, tables.areas, expected, p).items():

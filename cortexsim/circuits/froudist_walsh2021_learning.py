@@ -172,7 +172,9 @@ class FroudistWalsh2021Learning(FroudistWalsh2021):
 
     def weights(self, connectome: Connectome) -> dict[str, Any]:
         """Return those of FroudistWalsh2021, and 1 from every area to every copy of the VTA."""
+        from scipy.sparse import csr_array
+
         fln = connectome.matrix("fln")
         connected = fln.sum(axis=0) + fln.sum(axis=1) > 0
-        shared = np.outer(connected, connected) | np.diag(~connected)
-        return super().weights(connectome) | {"VTA": shared.astype(np.float64)}
+        shared = (np.outer(connected, connected) | np.diag(~connected)).astype(np.float64)
+        return super().weights(connectome) | {"VTA": csr_array(shared) if connectome.listed else shared}
