@@ -21,13 +21,14 @@ import xarray as xr
 from cortexsim import _checks
 from cortexsim.sweep import reference
 from cortexsim.sweep.axes import Axes, check_axes
-from cortexsim.sweep.block import Block, attempt, join, to_dataset, told
+from cortexsim.sweep.block import Block, attempt, failed, join, to_dataset, told
 from cortexsim.sweep.digest import digest
 from cortexsim.sweep.folder import DamagedChunk, Folder, Manifest, open_folder, read_folder
 from cortexsim.sweep.simulation import Simulation, simulate_blocks
 
 _ENGINES = {"processes": "loky", "threads": "threading", "dask": "dask"}
 _CHUNKS = 256  # files of a sweep of a plain function, at most, unless the user says
+_KILLED = "Workers that ran this chunk were killed, most often for want of memory"
 _TOLD = ("error", "message", "where")  # what is told of a failure
 
 
@@ -322,7 +323,7 @@ class _Task:
     function: Any
     axes: Axes
 
-    def __call__(self, number: int, points: list[int], threads: int | None) -> tuple[int, Block | ValueError]:
+    def __call__(self, number: int, points: list[int], threads: int | None) -> tuple[int, Block | Exception]:
         if isinstance(self.function, Simulation):
             blocks = simulate_blocks(self.function, self.axes, points, threads)
         else:
@@ -369,10 +370,13 @@ class _Jobs:
             if number in self.blocks or self.store is None or not self.store.file(number).exists():
                 yield number, self.points(number)
 
-    def whole(self, number: int, computed: Block | ValueError) -> Block:
+    def whole(self, number: int, computed: Block | Exception) -> Block:
         """Return a chunk: what was computed now, and what was there before."""
         if isinstance(computed, ValueError):
             raise computed
+        if isinstance(computed, Exception):  # the workers died: of which point, nobody knows
+            error = RuntimeError(f"{_KILLED}: {type(computed).__name__}.")
+            computed = join([failed(point, error) for point in self.points(number)], self.manifest.axes)
         earlier = self.blocks.get(number)
         if earlier is None:
             return computed
@@ -428,7 +432,7 @@ def _run(
 
 def _computed(
     jobs: _Jobs, numbers: list[int], count: int, distributed: bool
-) -> Iterator[tuple[int, Block | ValueError]]:
+) -> Iterator[tuple[int, Block | Exception]]:
     """Yield chunks as they are finished, in any order."""
     if count == 1 and not distributed:
         for number, points in jobs.left(numbers):
@@ -442,11 +446,8 @@ def _computed(
     try:
         yield from parallel(delayed(jobs.task)(number, points, 1) for number, points in jobs.left(numbers))
     except BrokenProcessPool as error:
-        kept = "call again to resume" if jobs.store is not None else "take `folder` to keep finished chunks"
-        raise RuntimeError(
-            f"A worker process was killed, most often for want of memory; {kept}, with fewer workers or a smaller "
-            "`chunk`."
-        ) from error
+        kept = "call again to resume" if jobs.store is not None else "take `folder` to keep finished chunks, and"
+        raise RuntimeError(f"{_KILLED}; {kept} with fewer workers.") from error
 
 
 @contextlib.contextmanager
@@ -464,11 +465,18 @@ def _engine(engine: str | None, workers: int | None) -> Iterator[tuple[int, bool
     if engine == "dask":
         _check_dask()
     with contextlib.nullcontext() if engine is None else joblib.parallel_config(backend=_ENGINES[engine]):
-        distributed = "Dask" in type(joblib.parallel.get_active_backend()[0]).__name__
-        if distributed and workers is not None:
+        backend, _ = joblib.parallel.get_active_backend()
+        if type(backend).__name__ != "DaskDistributedBackend":
+            yield joblib.effective_n_jobs(workers), False
+            return
+        if workers is not None:
             raise ValueError(f"A Dask cluster has its own workers, but `workers` is {workers}; leave it out.")
-        count = joblib.effective_n_jobs(workers)
-        yield count, distributed
+        from cortexsim.sweep.cluster import Cluster
+
+        wait = backend.wait_for_workers_timeout
+        cluster = Cluster(client=backend.client, wait_for_workers_timeout=wait, **backend.submit_kwargs)
+        with joblib.parallel_config(backend=cluster):
+            yield joblib.effective_n_jobs(None), True
 
 
 def _check_dask() -> None:
