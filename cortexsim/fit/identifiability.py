@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,8 +16,6 @@ from cortexsim.fit.search import Fit, NoFiniteLoss, fit
 
 Floats = NDArray[np.float64]
 
-_RESTARTS = 2  # for each value, since where the neighbour's optimum has no loss another point may
-
 
 def profile(
     function: Function,
@@ -24,6 +23,7 @@ def profile(
     name: str,
     values: Sequence[float] | Floats,
     *,
+    restarts: int = 2,
     batched: bool = False,
     budget: int = 500,
     tolerance: float = 1e-6,
@@ -33,7 +33,7 @@ def profile(
 ) -> xr.Dataset:
     """Return the least loss for each value of one parameter, all others fitted anew: the profile likelihood.
 
-    Each fit descends from that of the neighbouring value, from the optimum outwards, and from two random points, by
+    Each fit descends from that of the neighbouring value, from the optimum outwards, and from random points, by
     "least_squares" where the function returns residuals and "nelder_mead" otherwise. A profile that stays low as far as
     the bounds tells that the data do not determine the parameter: others make up for it.
 
@@ -47,6 +47,8 @@ def profile(
         The parameter.
     values : sequence of float
         Its values, within the bounds.
+    restarts : int
+        How many random points; a few find a minimum where the neighbour's has no value.
     batched, tolerance, step
         As for `fit`.
     budget : int
@@ -85,14 +87,23 @@ def profile(
         alone = Evaluations(function, found.bounds, grid.size, batched, None, {})
         losses = alone.losses(((grid - low) / (high - low))[:, np.newaxis])
     method = "least_squares" if "residuals" in found.history else "nelder_mead"
+    refit = functools.partial(
+        fit,
+        bounds=others,
+        method=method,
+        restarts=restarts,
+        batched=batched,
+        budget=budget,
+        tolerance=tolerance,
+        step=step,
+    )
     outwards = np.argsort(np.abs(grid - found.best[name]), kind="stable")
     for side in (grid >= found.best[name], grid < found.best[name]) if others else ():
         start = {other: found.best[other] for other in others}
         for k in (k for k in outwards if side[k]):
             fixed = _holding(function, name, grid[k])
-            settings: dict[str, Any] = {"batched": batched, "budget": budget, "tolerance": tolerance, "step": step}
             try:
-                there = fit(fixed, others, method=method, start=start, restarts=_RESTARTS, **settings)
+                there = refit(fixed, start=start)
             except NoFiniteLoss:
                 losses[k] = np.inf
                 continue
