@@ -7,6 +7,7 @@ from cortexsim.analysis.decisions import decision, psychometric
 from cortexsim.analysis.fixed_points import NoFixedPoint, fixed_point, fixed_points
 from cortexsim.analysis.functional_connectivity import functional_connectivity
 from cortexsim.analysis.ignition import ignition
+from cortexsim.analysis.lesions import lesion_atlas
 from cortexsim.analysis.memory import decoded_item, held_item, held_since, memory_areas, ping_readout
 from cortexsim.analysis.outcomes import distractor_resistance, n_back_outcomes, performance, trial_outcomes
 from cortexsim.analysis.propagation import propagation
@@ -36,6 +37,7 @@ __all__ = [
     "held_since",
     "ignition",
     "jacobian",
+    "lesion_atlas",
     "memory_areas",
     "n_back_outcomes",
     "performance",

@@ -6,7 +6,7 @@ import importlib
 
 from cortexsim._checks import check_known
 from cortexsim.validate.claim import Claim, Claims, write_claims
-from cortexsim.validate.intervals import chance_difference, mean_interval, proportion_interval
+from cortexsim.validate.intervals import chance_difference, mean_interval
 from cortexsim.validate.persistence import Persistence, persistence, persistence_by_trial
 from cortexsim.validate.shuffles import shuffles
 
@@ -29,7 +29,6 @@ __all__ = [
     "mean_interval",
     "persistence",
     "persistence_by_trial",
-    "proportion_interval",
     "shuffles",
     "write_claims",
 ]

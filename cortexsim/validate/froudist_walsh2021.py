@@ -12,19 +12,18 @@ from numpy.typing import NDArray
 
 from cortexsim import circuits, gradients
 from cortexsim.analysis import distractor_threshold
+from cortexsim.analysis.memory import FRONTOPARIETAL
+from cortexsim.analysis.outcomes import proportion
 from cortexsim.connectome import load_connectome
 from cortexsim.model import Model
 from cortexsim.simulate import simulate
 from cortexsim.stimulus import Pulse, Stimulus, optogenetics
 from cortexsim.validate.claim import Claim, Claims
-from cortexsim.validate.intervals import chance_difference, mean_interval, proportion_interval
+from cortexsim.validate.intervals import chance_difference, mean_interval
 from cortexsim.validate.persistence import persistence, persistence_by_trial
 from cortexsim.validate.shuffles import shuffles
 
 Array = NDArray[Any]
-
-FRONTOPARIETAL = ("8m", "8l", "7A", "46d", "9/46v", "9/46d", "F5", "LIP", "45A", "F2", "F7", "24c")
-"""The well-studied areas that experiments report to persist: those silenced in Fig. 5D and averaged in Fig. 4."""
 
 _PROGRAM = "published program"
 _EQUATIONS = "the published equations"
@@ -319,10 +318,10 @@ def _noise(model: Model) -> Iterator[Claim]:
 
 
 def _share(name: str, expected: float, happened: Array, source: str) -> Claim:
-    n = happened.size
-    interval = proportion_interval(int(happened.sum()), n)
-    tolerance = chance_difference(expected, _SEEDS, n)
-    return Claim(name, expected, float(happened.mean()), tolerance, source, interval=interval)
+    found = proportion(xr.DataArray(happened.sum()), xr.DataArray(happened.size))
+    tolerance = chance_difference(expected, _SEEDS, happened.size)
+    interval = found.low.item(), found.high.item()
+    return Claim(name, expected, found.fraction.item(), tolerance, source, interval=interval)
 
 
 def _shuffled(model: Model, number: int) -> Iterator[Claim]:

@@ -13,49 +13,6 @@ from cortexsim._checks import check_count, check_finite
 Interval = tuple[float, float]
 
 
-def proportion_interval(successes: int, trials: int, *, level: float = 0.95) -> Interval:
-    """Return Wilson's interval of a probability of which `successes` of `trials` are known.
-
-    (p + z²/2n ± z sqrt(p (1 - p)/n + z²/4n²)) / (1 + z²/n) with p = successes/trials, n = trials.
-
-    Parameters
-    ----------
-    successes, trials
-        Counts; at least one trial.
-    level
-        Of confidence, between 0 and 1.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end, within 0 ... 1.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a count or the level is out of range.
-
-    References
-    ----------
-    Brown, Cai & DasGupta 2001, Stat Sci 16:101, doi 10.1214/ss/1009213286.
-
-    Examples
-    --------
-    >>> low, high = proportion_interval(0, 40)
-    >>> low, round(high, 3)
-    (0.0, 0.088)
-    """
-    n, k = check_count("trials", trials), check_count("successes", successes, least=0)
-    if k > n:
-        raise ValueError(f"There must be at most as many `successes` as `trials`, but are {k} of {n}.")
-    z, p = _quantile(level), k / n
-    half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    middle, scale = p + z**2 / (2 * n), 1 + z**2 / n
-    # The ends at none and at all successes are exact but for rounding.
-    low, high = (middle - half) / scale, (middle + half) / scale
-    return (0.0 if k == 0 else low), (1.0 if k == n else high)
-
-
 def mean_interval(values: ArrayLike, *, level: float = 0.95) -> Interval:
     """Return the interval mean ± z s/sqrt(n) of the mean that independent `values` come from.
 

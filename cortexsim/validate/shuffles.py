@@ -10,12 +10,13 @@ import numpy as np
 import xarray as xr
 
 from cortexsim._checks import check_count, check_known
+from cortexsim.analysis.outcomes import proportion
 from cortexsim.connectome import null_models
 from cortexsim.model import Model
 from cortexsim.protocols import working_memory
 from cortexsim.simulate import simulate
 from cortexsim.stimulus import Schedule
-from cortexsim.validate.intervals import mean_interval, proportion_interval
+from cortexsim.validate.intervals import mean_interval
 from cortexsim.validate.persistence import persistence_by_trial
 
 _BATCH = 64  # runs that are held at once
@@ -103,10 +104,10 @@ def shuffles(
     table = xr.concat(batches, "trial").rename(trial="shuffle")
     table["shuffle"].attrs["long_name"] = "seed of the shuffle"
     as_it_is = judged(run(model)).isel(trial=0, drop=True)
-    above = int((table.chi_squared >= as_it_is.chi_squared - 1e-9).sum())
+    above = proportion((table.chi_squared >= as_it_is.chi_squared - 1e-9).sum(), xr.DataArray(number))
     summary = {
-        "p_value": above / number,
-        "p_value_interval": ("end", list(proportion_interval(above, number))),
+        "p_value": above.fraction.item(),
+        "p_value_interval": ("end", [above.low.item(), above.high.item()]),
         "mean_accuracy": float(table.accuracy.mean()),
         "mean_accuracy_interval": ("end", list(mean_interval(table.accuracy))),
     }
