@@ -400,3 +400,32 @@ def test_a_lesioned_area_holds_nothing(cortex):
     lesioned = cortex.where((cortex.area != "LIP") | (cortex.time < 3000))
     assert trial_outcomes(lesioned).n_areas.values.tolist()[2] == [22, 0]
     assert held_since(lesioned).since_in_area.sel(trial=2, area="LIP").isnull()
+
+
+def test_tables_of_a_sweep_keep_its_axes_and_leave_failed_points_out():
+    one = trial_outcomes(ends()).drop_vars("dopamine")
+    failed = xr.where(one.outcome == "", one.outcome, "")
+    axes = xr.concat([one, one.assign(outcome=failed, distractor=one.distractor * np.nan)], "amplitude")
+    table = performance(axes)
+    assert table.n_all.values.tolist() == [5, 0]
+    assert table.fraction.sel(outcome="lost", amplitude=0) == 0.2
+    assert table.fraction.sel(amplitude=1).isnull().all()
+    assert distractor_resistance(axes).n_all.values.tolist() == [4, 0]
+
+
+def test_the_ping_reads_out_what_it_does_in_the_paper():
+    """Fig. 4A and 4B: rates of the authors' program at dopamine .5 and 1.5, to .01 Hz; here sampled every 10 ms."""
+    circuit = cx.circuits.FroudistWalsh2021Plasticity(dopamine=[0.5, 1.5])
+    model = cx.Model(cx.load_connectome("macaque40"), circuit, cx.gradients.macaque40())
+    published = {
+        protocols.delayed_ping(): ([[7.15, 0.22], [14.35, 0.19]], [[12, 0], [12, 1]], [1, 1]),
+        protocols.delayed_ping(distractors=[TO_E2]): ([[0.42, 5.39], [14.21, 0.36]], [[1, 11], [12, 1]], [2, 1]),
+    }
+    for trial, (rates, areas, item) in published.items():
+        run = cx.simulate(model, trial, trials=2, noise=False, record=("r_E1", "r_E2"))
+        read = ping_readout(run)
+        np.testing.assert_allclose(read.mean_rate, rates, atol=0.01)
+        assert read.n_areas.values.tolist() == areas
+        assert read.held.values.tolist() == item
+        silent, active = held_item(run, (11_600, 12_000)).n_areas.sel(item=1).values
+        assert (silent, active) == (0, 23)

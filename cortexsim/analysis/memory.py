@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from cortexsim._checks import check_count, check_known, check_same_condition
 from cortexsim.analysis.windows import (
@@ -22,14 +23,17 @@ from cortexsim.analysis.windows import (
     check_window,
     delay_window,
     drives_told,
-    mean_in,
     rate_threshold,
     recorded_names,
     recorded_rates,
     samples_in,
     span,
+    window_means,
 )
 from cortexsim.stimulus import Drive
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int8]
 
 FRONTOPARIETAL = ("8m", "8l", "7A", "46d", "9/46v", "9/46d", "F5", "LIP", "45A", "F2", "F7", "24c")
 """The well-studied areas in which experiments report delay activity (Froudist-Walsh et al. 2021, Fig. 3)."""
@@ -38,6 +42,24 @@ AFTER_PING_MS = 200.0
 
 # What circuits call the rates of their two selective populations, and else their gating.
 _ITEMS = (("r_E1", "r_E2"), ("r_A", "r_B"), ("r_1", "r_2"), ("S_A", "S_B"), ("S_1", "S_2"))
+
+
+class Holding(NamedTuple):
+    """What is held: plain arrays, which `Items.labelled` makes a Dataset of.
+
+    Attributes
+    ----------
+    in_area : array (trial, [time,] area)
+        Item held by each area: 1, 2, or 0 for none.
+    n_areas : array (trial, [time,] item)
+        How many areas hold each.
+    held : array (trial, [time])
+        Item held by the cortex.
+    """
+
+    in_area: Integers
+    n_areas: Integers
+    held: Integers
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +72,7 @@ class Items:
         Variables of items 1 and 2.
     rates : tuple of DataArray (trial, time, area)
         Of items 1 and 2.
-    rest : tuple of DataArray (trial, area)
+    rest : tuple of array (trial, area)
         Their means in the baseline window.
     baseline : tuple of float
         That window, in ms.
@@ -62,30 +84,41 @@ class Items:
 
     names: tuple[str, str]
     rates: tuple[xr.DataArray, xr.DataArray]
-    rest: tuple[xr.DataArray, xr.DataArray]
+    rest: tuple[Floats, Floats]
     baseline: Window
     threshold: float
     n_min: int
 
-    def held_in(self, name: str, windows: Window | Sequence[Window]) -> xr.Dataset:
+    def held_in(self, name: str, windows: Window | Sequence[Window]) -> Holding:
         """Return what is held on average over a window (ms), the same for all trials or one for each."""
-        above = [mean_in(rate, name, windows) - rest for rate, rest in zip(self.rates, self.rest, strict=True)]
-        return self._holding(above)
+        one, two = (window_means(rate, name, windows) - rest for rate, rest in zip(self.rates, self.rest, strict=True))
+        return self._holding(one, two)
 
-    def held_over_time(self, window: Window | None = None) -> xr.Dataset:
-        """Return what is held at each sample, or at each in a window (ms)."""
-        time = self.rates[0].time
-        inside = slice(None) if window is None else samples_in(time, "window", window)
-        above = [rate.isel(time=inside) - rest for rate, rest in zip(self.rates, self.rest, strict=True)]
-        return self._holding(above)
+    def held_over_time(self, samples: slice) -> Holding:
+        """Return what is held at each of the samples."""
+        pairs = zip(self.rates, self.rest, strict=True)
+        one, two = (rate.values[:, samples] - rest[:, np.newaxis] for rate, rest in pairs)
+        return self._holding(one, two)
 
-    def _holding(self, above: Sequence[xr.DataArray]) -> xr.Dataset:
-        """Return what is held where the rates exceed their baseline by `above` (trial, ..., area)."""
-        one, two = (elevation.values for elevation in above)
-        held = np.where((one > two) & (one > self.threshold), 1, 2 * ((two > one) & (two > self.threshold)))
-        in_area = above[0].copy(data=held.astype(np.int8)).rename("held_in_area")
-        in_area.attrs = {"units": "1", "long_name": "item held by the area: 1, 2, or 0 for none"}
-        return in_most_areas([in_area == 1, in_area == 2], self.names, self.n_min).assign(held_in_area=in_area)
+    def _holding(self, one: Floats, two: Floats) -> Holding:
+        """Return what is held where rates exceed their baseline by `one` and `two` (trial, [time,] area)."""
+        held = larger(one, two, self.threshold)
+        n_areas = np.stack([(held == 1).sum(-1), (held == 2).sum(-1)], axis=-1)
+        return Holding(held, n_areas, larger(n_areas[..., 0], n_areas[..., 1], self.n_min - 1))
+
+    def labelled(self, holding: Holding, samples: slice | None = None) -> xr.Dataset:
+        """Return `held_in_area`, `n_areas` and `held` with the coordinates of the rates, at `samples` if over time."""
+        like = self.rates[0].isel(time=0, drop=True) if samples is None else self.rates[0].isel(time=samples)
+        over = like.dims[:-1]
+        tell = "1, 2, or 0 for none"
+        return xr.Dataset(
+            {
+                "held_in_area": (like.dims, holding.in_area, _told(f"item held by the area: {tell}")),
+                "n_areas": ((*over, "item"), holding.n_areas, _told("number of areas that hold the item")),
+                "held": (over, holding.held, _told(f"item held by the cortex: {tell}")),
+            },
+            {**like.coords, **item_coordinates(self.names)},
+        )
 
     def criterion(self, **windows: Window) -> dict[str, str | float]:
         """Return the attributes that tell how it was judged; windows in ms."""
@@ -110,7 +143,7 @@ def read_items(
     names = item_variables(result, items)
     first, second = (recorded_rates(result, name) for name in names)
     baseline = baseline_window(result, baseline, during_stimulus)
-    rest = mean_in(first, "baseline", baseline), mean_in(second, "baseline", baseline)
+    rest = window_means(first, "baseline", baseline), window_means(second, "baseline", baseline)
     level = rate_threshold(first, threshold)
     return Items(names, (first, second), rest, baseline, level, check_count("n_min", n_min))
 
@@ -160,40 +193,24 @@ def item_of(drive: Drive, names: tuple[str, str]) -> int:
     return next((k for k, label in enumerate(labels, start=1) if population in (label, f"E{label}")), 0)
 
 
-def in_most_areas(
-    areas: Sequence[xr.DataArray], names: tuple[str, str], n_min: int, what: str = "held by the cortex"
-) -> xr.Dataset:
-    """Return how many areas have each item, and the item that more areas have than the other, in `n_min` at least.
-
-    Parameters
-    ----------
-    areas : two DataArray (..., area)
-        Which areas have item 1, and which item 2; bool.
-    names, n_min
-        As in `Items`.
-    what
-        "held by the cortex" or the like, for the long name.
-
-    Returns
-    -------
-    Dataset
-        `n_areas` (..., item) and `held` (...): 1, 2, or 0.
-    """
-    counts = [area.sum("area") for area in areas]
-    one, two = (count.values for count in counts)
-    held = np.where((one > two) & (one >= n_min), 1, 2 * ((two > one) & (two >= n_min)))
-    winner = counts[0].copy(data=held.astype(np.int8))
-    winner.attrs = {"units": "1", "long_name": f"item {what}: 1, 2, or 0 for none"}
-    n_areas = by_item(counts, names).assign_attrs(units="1", long_name="number of areas by item")
-    return xr.Dataset({"n_areas": n_areas, "held": winner})
+def larger(one: NDArray[Any], two: NDArray[Any], threshold: float) -> Integers:
+    """Return 1 or 2, whichever is the larger and above the threshold; 0 where they are alike, too small or NaN."""
+    return np.where((one > two) & (one > threshold), 1, np.where((two > one) & (two > threshold), 2, 0)).astype(np.int8)
 
 
-def by_item(values: Sequence[xr.DataArray], names: tuple[str, str]) -> xr.DataArray:
-    """Return both along the last dimension `item`, 1 and 2, with the coordinate `population`, "E1" and "E2" say."""
-    both = xr.concat(list(values), "item", coords="minimal", compat="override").transpose(..., "item")
+def item_coordinates(names: tuple[str, str]) -> dict[str, Any]:
+    """Return the coordinates `item`, 1 and 2, and `population`, "E1" and "E2" say."""
     labels = [name.partition("_")[2] for name in names]
-    index: dict[str, Any] = {"item": ("item", [1, 2], {"long_name": "item"}), "population": ("item", labels)}
-    return both.drop_attrs(deep=False).assign_coords(index)
+    return {"item": ("item", [1, 2], {"long_name": "item"}), "population": ("item", labels)}
+
+
+def trial_coordinates(rates: xr.DataArray) -> dict[str, xr.DataArray]:
+    """Return the coordinates along trial, and those without a dimension."""
+    return {str(name): c for name, c in rates.coords.items() if set(c.dims) <= {"trial"}}
+
+
+def _told(long_name: str, units: str = "1") -> dict[str, str]:
+    return {"units": units, "long_name": long_name}
 
 
 def held_item(
@@ -251,7 +268,8 @@ def held_item(
     """
     read = read_items(result, items, baseline, threshold, n_min, during_stimulus)
     window = delay_window(result, window, during_stimulus)
-    return read.held_in("delay", window).assign_attrs(result.attrs | read.criterion(window=window))
+    held = read.labelled(read.held_in("delay", window))
+    return held.assign_attrs(result.attrs | read.criterion(window=window))
 
 
 def memory_areas(
@@ -318,12 +336,11 @@ def decoded_item(
     """
     read = read_items(result, items, baseline, threshold, n_min, during_stimulus)
     first, second = read.rates
-    difference = (first - second).mean("area", dtype=np.float64)
-    difference.attrs = {
-        "units": first.attrs.get("units", "Hz"),
-        "long_name": "rate of item 1 less that of item 2, mean over areas",
-    }
-    decoded = read.held_over_time().assign(difference=difference)
+    unit = first.attrs.get("units", "Hz")
+    difference = (first.drop_vars(first.coords) - second.drop_vars(second.coords)).mean("area", dtype=np.float64)
+    difference.attrs = _told("rate of item 1 less that of item 2, mean over areas", unit)
+    whole = slice(None)
+    decoded = read.labelled(read.held_over_time(whole), whole).assign(difference=difference)
     return decoded.assign_attrs(result.attrs | read.criterion())
 
 
@@ -351,8 +368,8 @@ def held_since(
     Returns
     -------
     Dataset
-        `held_in_area` (trial, area) and `held` (trial), what is held at the last sample; `since_in_area` (trial, area)
-        and `since` (trial) in ms, NaN where nothing is held then.
+        `held_in_area`, `n_areas` and `held` as in `held_item`, at the last sample; `since_in_area` (trial, area) and
+        `since` (trial) in ms, NaN where nothing is held then.
 
     Raises
     ------
@@ -364,19 +381,18 @@ def held_since(
         onsets = [drive.onset for drives in drives_told(result) for drive in drives]
         start, stop = span(result.time)
         window = (max(start, min(onsets, default=start)), stop)
-    window = check_window("window", window)
-    decoded = read.held_over_time(window)
-    found = {}
-    for name, since, whose in (("held_in_area", "since_in_area", "by the area"), ("held", "since", "by the cortex")):
-        held = decoded[name]
-        values, last = held.values, held.isel(time=-1, drop=True)
-        same = np.flip(np.flip(values == last.values[:, np.newaxis], axis=1).cumprod(axis=1), axis=1).astype(bool)
-        times = held.time.values[same.argmax(axis=1)]
-        found[name] = last
-        found[since] = last.copy(data=np.where(last.values > 0, times, np.nan)).assign_attrs(
-            units="ms", long_name=f"time since which the item is held {whose}"
-        )
-    return xr.Dataset(found, attrs=result.attrs | read.criterion(window=window))
+    samples = samples_in(result.time, "window", check_window("window", window))
+    times = result.time.values[samples]
+    course = read.held_over_time(samples)
+    since = []
+    for held in (course.in_area, course.held):
+        kept = np.flip(np.logical_and.accumulate(np.flip(held == held[:, -1:], axis=1), axis=1), axis=1)
+        since.append(np.where(held[:, -1] > 0, times[kept.argmax(axis=1)], np.nan))
+    end = read.labelled(Holding(course.in_area[:, -1], course.n_areas[:, -1], course.held[:, -1]))
+    return end.assign(
+        since_in_area=(("trial", "area"), since[0], _told("time since which the area holds the item", "ms")),
+        since=("trial", since[1], _told("time since which the cortex holds the item", "ms")),
+    ).assign_attrs(result.attrs | read.criterion(window=window))
 
 
 def ping_readout(
@@ -424,18 +440,29 @@ def ping_readout(
     for area in areas:
         check_known(area, known, what="area", where="`areas`", listed="`result.area`")
     window = _ping_window(result) if window is None else check_window("window", window)
-    chosen = result.sel(area=list(areas))
-    one, two = (recorded_rates(chosen, name) for name in names)
-    inside = [rates.isel(time=samples_in(rates.time, "window", window)) for rates in (one, two)]
-    level = rate_threshold(one, threshold)
-    unit = one.attrs.get("units", "Hz")
-    mean = by_item([rates.mean(("time", "area"), dtype=np.float64) for rates in inside], names)
-    peaks = [rates.max("time", skipna=False) for rates in inside]
-    read_out = in_most_areas([p > level for p in peaks], names, check_count("n_min", n_min), "that the ping reads out")
-    return read_out.assign(
-        mean_rate=mean.assign_attrs(units=unit, long_name="mean rate in the window of the ping"),
-        peak_rate=by_item(peaks, names).assign_attrs(units=unit, long_name="peak rate in the window of the ping"),
-    ).assign_attrs(result.attrs | {"ping_window_ms": json.dumps(window), "ping_threshold": level})
+    columns = [known.index(area) for area in areas]
+    rates = [recorded_rates(result, name) for name in names]
+    level, n_min = rate_threshold(rates[0], threshold), check_count("n_min", n_min)
+    samples = samples_in(result.time, "window", window)
+    inside = [rate.values[:, samples, columns] for rate in rates]
+    mean_rate = np.stack([np.nanmean(values, axis=(1, 2), dtype=np.float64) for values in inside], axis=-1)
+    peak_rate = np.stack([values.max(axis=1) for values in inside], axis=-1)
+    n_areas = (peak_rate > level).sum(axis=1)
+    unit = rates[0].attrs.get("units", "Hz")
+    return xr.Dataset(
+        {
+            "mean_rate": (("trial", "item"), mean_rate, _told("mean rate in the window of the ping", unit)),
+            "peak_rate": (("trial", "area", "item"), peak_rate, _told("peak rate in the window of the ping", unit)),
+            "n_areas": (("trial", "item"), n_areas, _told("number of areas that respond")),
+            "held": (
+                "trial",
+                larger(n_areas[:, 0], n_areas[:, 1], n_min - 1),
+                _told("item that the ping reads out: 1, 2, or 0 for none"),
+            ),
+        },
+        {**trial_coordinates(rates[0]), "area": list(areas), **item_coordinates(names)},
+        result.attrs | {"ping_window_ms": json.dumps(window), "ping_threshold": level},
+    )
 
 
 def _ping_window(result: xr.Dataset) -> Window:

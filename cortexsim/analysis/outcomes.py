@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from cortexsim._checks import check_count, check_finite, check_known, check_positive, check_same_condition
-from cortexsim.analysis.memory import item_of, read_items
+from cortexsim.analysis.memory import item_coordinates, item_of, read_items, trial_coordinates
 from cortexsim.analysis.windows import DEFAULT_WINDOW_MS, Window, check_window, delay_window, drives_by_trial
 from cortexsim.stimulus import Drive
 
@@ -80,26 +80,26 @@ def trial_outcomes(
     before = read.held_in("encoded", encoding * trials if len(encoding) == 1 else encoding)
     end = read.held_in("delay", window)
 
-    first, second = (end.n_areas.sel(item=k, drop=True) for k in (1, 2))
+    one, two = end.n_areas[:, 0], end.n_areas[:, 1]
     ends = {
         "never encoded": before.held != targets,
         "correct": end.held == targets,
         "distracted": end.held == 3 - targets,
-        "mixed": (first == second) & (first >= read.n_min),
+        "mixed": (one == two) & (one >= read.n_min),
     }
-    outcome = np.select([found.values for found in ends.values()], list(ends), "lost")
-    per_trial = end.held.copy
-    distractor = np.broadcast_to([len({onset for onset, _, _ in trial}) > 1 for trial in shown], trials)
+    outcome = np.select(list(ends.values()), list(ends), "lost")
+    distractor = [len({onset for onset, _, _ in trial}) > 1 for trial in shown]
     return xr.Dataset(
         {
-            "outcome": per_trial(data=outcome).assign_attrs(units="1", long_name="outcome of the trial"),
-            "target": per_trial(data=np.broadcast_to(targets, trials)).assign_attrs(long_name="item to be remembered"),
-            "encoded": before.held.assign_attrs(long_name="item held before the distractor: 1, 2, or 0 for none"),
-            "held": end.held.assign_attrs(long_name="item held at the end: 1, 2, or 0 for none"),
-            "distractor": per_trial(data=distractor).assign_attrs(units="", long_name="a distractor was shown"),
-            "n_areas": end.n_areas,
+            "outcome": ("trial", outcome, _told("outcome of the trial")),
+            "target": ("trial", np.broadcast_to(targets, trials), _told("item to be remembered: 1 or 2")),
+            "encoded": ("trial", before.held, _told("item held before the distractor: 1, 2, or 0 for none")),
+            "held": ("trial", end.held, _told("item held at the end: 1, 2, or 0 for none")),
+            "distractor": ("trial", np.broadcast_to(distractor, trials), _told("a distractor was shown", "")),
+            "n_areas": (("trial", "item"), end.n_areas, _told("number of areas that hold the item at the end")),
         },
-        attrs=result.attrs | read.criterion(window=window),
+        {**trial_coordinates(read.rates[0]), **item_coordinates(read.names)},
+        result.attrs | read.criterion(window=window),
     )
 
 
@@ -154,29 +154,31 @@ def n_back_outcomes(
             "simulate `protocols.n_back(...)`."
         )
     trials, positions = result.sizes.get("trial", 1), range(n, max(count))
-    held = []
-    for k in positions:
+    held = np.empty((trials, len(positions)), np.int8)
+    for column, k in enumerate(positions):
         before = [(max(s[k][0] - length, s[k - 1][1]), s[k][0]) for s in sequences]
-        held.append(read.held_in("gap", before * trials if len(before) == 1 else before).held)
-    position = xr.DataArray([k + 1 for k in positions], dims="position", attrs={"long_name": "number of the item"})
-    answer = xr.concat(held, position.rename("position")).transpose("trial", "position")
-    shown_items = np.array([[item for _, _, item in sequence] for sequence in sequences])
-    shape = (trials, len(positions))
-    shown, expected = np.broadcast_to(shown_items[:, n:], shape), np.broadcast_to(shown_items[:, :-n], shape)
-    match, same = shown == expected, answer.values == shown
+        held[:, column] = read.held_in("gap", before * trials if len(before) == 1 else before).held
+    sequence = np.broadcast_to([[item for _, _, item in shown] for shown in sequences], (trials, max(count)))
+    shown, expected = sequence[:, n:], sequence[:, :-n]
+    match, same = shown == expected, held == shown
     outcome = np.select(
-        [answer.values == 0, match & same, ~match & ~same, match & ~same],
+        [held == 0, match & same, ~match & ~same, match & ~same],
         ["omission", "hit", "correct rejection", "miss"],
         "false alarm",
     )
+    over = ("trial", "position")
     return xr.Dataset(
         {
-            "outcome": answer.copy(data=outcome).assign_attrs(units="1", long_name="outcome of the comparison"),
-            "shown": answer.copy(data=shown).assign_attrs(units="1", long_name="item shown"),
-            "expected": answer.copy(data=expected).assign_attrs(units="1", long_name=f"item shown {n} before"),
-            "held": answer.assign_attrs(long_name="item held just before: 1, 2, or 0 for none"),
+            "outcome": (over, outcome, _told("outcome of the comparison")),
+            "shown": (over, shown, _told("item shown: 1 or 2")),
+            "expected": (over, expected, _told(f"item shown {n} before: 1 or 2")),
+            "held": (over, held, _told("item held just before: 1, 2, or 0 for none")),
         },
-        attrs=result.attrs | read.criterion() | {"n_back": n},
+        {
+            **trial_coordinates(read.rates[0]),
+            "position": ("position", [k + 1 for k in positions], {"long_name": "number of the item"}),
+        },
+        result.attrs | read.criterion() | {"n_back": n},
     )
 
 
@@ -186,7 +188,8 @@ def performance(outcomes: xr.Dataset, by: str | None = None, *, confidence: floa
     Parameters
     ----------
     outcomes : Dataset
-        What `trial_outcomes` or `n_back_outcomes` returned.
+        What `trial_outcomes` or `n_back_outcomes` returned, or a sweep of one of them: its axes stay, and a point that
+        failed (an empty outcome) does not count.
     by : str
         A coordinate along trial, such as "dopamine", for whose values to count separately. Without it trials must be of
         one condition.
@@ -195,9 +198,9 @@ def performance(outcomes: xr.Dataset, by: str | None = None, *, confidence: floa
 
     Returns
     -------
-    Dataset ([by,] outcome)
+    Dataset ([by,] [axes,] outcome)
         `n`, how many trials (for n-back, comparisons) end so; `fraction` of all, with Wilson's interval `low` ...
-        `high`; `n_all` ([by]), how many there are.
+        `high`; `n_all` ([by,] [axes]), how many there are.
 
     Raises
     ------
@@ -213,14 +216,14 @@ def performance(outcomes: xr.Dataset, by: str | None = None, *, confidence: floa
     (2, 0.5)
     """
     outcome = _outcome(outcomes)
-    found = set(np.unique(outcome.values).tolist())
+    found = set(np.unique(outcome.values).tolist()) - {""}
     kinds = N_BACK_OUTCOMES if found <= set(N_BACK_OUTCOMES) else MEMORY_OUTCOMES
     if not found <= set(kinds):
         raise ValueError(f"Outcomes must be among {', '.join(kinds)}, but are {', '.join(sorted(found))}.")
     index = xr.DataArray(list(kinds), {"outcome": list(kinds)}, ("outcome",))
 
-    def counted(group: xr.Dataset) -> tuple[xr.DataArray, int]:
-        return (group.outcome == index).sum(list(group.outcome.dims)), group.outcome.size
+    def counted(group: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+        return _over_trials(group.outcome == index), _over_trials(group.outcome != "")
 
     return _tabulated(outcome.to_dataset(), by, counted, confidence)
 
@@ -239,7 +242,7 @@ def distractor_resistance(outcomes: xr.Dataset, by: str | None = None, *, confid
 
     Returns
     -------
-    Dataset ([by])
+    Dataset ([by,] [axes])
         `n` of the `n_all` trials that held the target before a distractor; `fraction`, with Wilson's interval `low` ...
         `high`; NaN where there are none.
 
@@ -250,10 +253,10 @@ def distractor_resistance(outcomes: xr.Dataset, by: str | None = None, *, confid
     """
     outcome = _outcome(outcomes)
     check_known("distractor", [str(name) for name in outcomes.data_vars], what="variable", where="`outcomes`")
-    tested = outcomes.distractor & (outcome != "never encoded")
+    tested = (outcomes.distractor == 1) & ~outcome.isin(["never encoded", ""])
 
-    def counted(group: xr.Dataset) -> tuple[xr.DataArray, int]:
-        return (group.tested & (group.outcome == "correct")).sum(), int(group.tested.sum())
+    def counted(group: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+        return _over_trials(group.tested & (group.outcome == "correct")), _over_trials(group.tested)
 
     return _tabulated(xr.Dataset({"outcome": outcome, "tested": tested}), by, counted, confidence)
 
@@ -317,19 +320,27 @@ def groups(values: xr.Dataset, by: str | None) -> Iterator[tuple[xr.DataArray | 
 def _tabulated(
     values: xr.Dataset,
     by: str | None,
-    counted: Callable[[xr.Dataset], tuple[xr.DataArray, int]],
+    counted: Callable[[xr.Dataset], tuple[xr.DataArray, xr.DataArray]],
     confidence: float,
 ) -> xr.Dataset:
     """Return count, trials and proportion of each group."""
     tables = []
     for value, group in groups(values, by):
-        count, trials = counted(group)
-        table = xr.Dataset({"n": count, "n_all": xr.DataArray(trials)})
+        n, n_all = counted(group)
+        table = xr.Dataset({"n": n, "n_all": n_all})
         tables.append(table if value is None else table.assign_coords({str(value.name): value}))
     table = tables[0] if by is None else xr.concat(tables, by)
     table["n"].attrs = {"units": "1", "long_name": "number of trials"}
     table["n_all"].attrs = {"units": "1", "long_name": "number of trials in all"}
     return table.merge(proportion(table.n, table.n_all, confidence))
+
+
+def _over_trials(yes: xr.DataArray) -> xr.DataArray:
+    return yes.sum([name for name in ("trial", "position") if name in yes.dims])
+
+
+def _told(long_name: str, units: str = "1") -> dict[str, str]:
+    return {"units": units, "long_name": long_name}
 
 
 def _outcome(outcomes: xr.Dataset) -> xr.DataArray:

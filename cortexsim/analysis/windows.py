@@ -201,13 +201,19 @@ def mean_in(rates: xr.DataArray, name: str, windows: Window | Sequence[Window]) 
     ValueError
         If a window holds no sample, or leaves the run.
     """
-    edges: NDArray[np.float64] = np.broadcast_to(np.asarray(windows, np.float64), (rates.sizes["trial"], 2))
-    means = np.empty((rates.sizes["trial"], rates.sizes["area"]))
+    return rates.isel(time=0, drop=True).copy(data=window_means(rates, name, windows))
+
+
+def window_means(rates: xr.DataArray, name: str, windows: Window | Sequence[Window]) -> NDArray[np.float64]:
+    """Return the values of `mean_in` alone, without labels."""
+    trials, _, areas = rates.shape
+    edges: NDArray[np.float64] = np.broadcast_to(np.asarray(windows, np.float64), (trials, 2))
+    means = np.empty((trials, areas))
     for low, high in np.unique(edges, axis=0):
-        trials = np.flatnonzero((edges == (low, high)).all(axis=1))
-        inside = rates.isel(time=samples_in(rates.time, name, (float(low), float(high))))
-        means[trials] = inside.values[trials].mean(axis=1, dtype=np.float64)
-    return rates.isel(time=0, drop=True).copy(data=means)
+        inside = samples_in(rates.time, name, (float(low), float(high)))
+        chosen = (edges == (low, high)).all(axis=1)
+        means[chosen] = rates.values[chosen, inside].mean(axis=1, dtype=np.float64)
+    return means
 
 
 def interval(window: Window) -> str:
