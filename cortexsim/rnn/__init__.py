@@ -1,0 +1,1 @@
+"""Leaky recurrent networks that learn cognitive tasks."""

@@ -1,0 +1,1 @@
+"""The compiled passes of leaky networks: floats only, no labels."""
