@@ -119,7 +119,9 @@ def _content(value: Any) -> Any:
 def _function(function: FunctionType, above: tuple[int, ...]) -> Iterator[bytes]:
     code = function.__code__
     if is_library(code.co_filename):
-        yield f"{function.__module__}.{function.__qualname__}".encode()
+        yield code.co_qualname.encode()
+        if hasattr(function, "__wrapped__"):  # a decorator of a library
+            yield from _pieces(function.__wrapped__, above)
         return
     yield from _code(code, above)
     cells = [cell.cell_contents for cell in function.__closure__ or ()]
@@ -168,7 +170,7 @@ def _class(kind: type, above: tuple[int, ...]) -> Iterator[bytes]:
     for member in vars(kind).values():
         function = getattr(member, "__func__", getattr(member, "fget", member))
         # Methods that a dataclass writes follow from its source
-        if isinstance(function, FunctionType) and function.__code__.co_filename != "<string>":
+        if isinstance(function, FunctionType) and inspect.unwrap(function).__code__.co_filename != "<string>":
             yield from _pieces(function, above)
     for base in kind.__bases__:
         yield from _class(base, above)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import sys
@@ -9,11 +10,13 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from cortexsim import _checks
+
+_SOURCE = "__cortexsim_source__"  # of a module: the text that was run
 
 
 def find(reference: str, folder: Path) -> Any:
@@ -47,14 +50,16 @@ def read_module(file: Path) -> ModuleType:
     FileNotFoundError
         If there is no such file.
     """
-    from joblib.externals import cloudpickle
-
     file = file.resolve()
     if not file.is_file():
         raise FileNotFoundError(f"No file {str(file)!r}; the sweep takes its function from there.")
     if str(file.parent) not in sys.path:
         sys.path.insert(0, str(file.parent))
-    name = file.stem if file.stem not in sys.modules else f"{file.stem}_{abs(hash(file))}"
+    held, source = sys.modules.get(file.stem), file.read_bytes()
+    ours = held is None or getattr(held, "__file__", None) == str(file)
+    if ours and getattr(held, _SOURCE, None) == source:
+        return cast(ModuleType, held)
+    name = file.stem if ours else f"sweep_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ValueError(f"{str(file)!r} must be a Python file.")
@@ -65,7 +70,11 @@ def read_module(file: Path) -> ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
-    cloudpickle.register_pickle_by_value(module)  # no worker could import it by its name
+    setattr(module, _SOURCE, source)
+    # No worker could import it by its name; joblib had a copy of cloudpickle of its own before 1.6
+    for pickle in ("cloudpickle", "joblib.externals.cloudpickle"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(pickle).register_pickle_by_value(module)
     return module
 
 
