@@ -19,6 +19,7 @@ from cortexsim.model import Model
 from cortexsim.simulate import simulate
 from cortexsim.stimulus import Pulse, Stimulus, optogenetics
 from cortexsim.validate.claim import Claim, Claims
+from cortexsim.validate.froudist_walsh2021_variants import learning, silent_memory
 from cortexsim.validate.intervals import chance_difference, mean_interval
 from cortexsim.validate.persistence import persistence, persistence_by_trial
 from cortexsim.validate.shuffles import shuffles
@@ -81,7 +82,10 @@ _NOISY = {
 
 
 def check(number: int = _SHUFFLES) -> Claims:
-    """Run the model and return its claims: persistence, shuffles, dopamine, distractors, light, frozen actions, noise.
+    """Run the model and its variants and return their claims.
+
+    Persistence, dopamine, distractors, light on SST2, actions of dopamine held back, noise, shuffles; activity-silent
+    memory by short-term plasticity; single trials with dopamine from a VTA.
 
     Parameters
     ----------
@@ -98,7 +102,7 @@ def check(number: int = _SHUFFLES) -> Claims:
     model = Model(load_connectome("macaque40"), circuits.FroudistWalsh2021(), gradients.macaque40())
     parts = (_persistence, _dopamine, _distractor, _light, _frozen, _noise)
     claims = [claim for part in parts for claim in part(model)]
-    return Claims("FroudistWalsh2021", (*claims, *_shuffled(model, number)))
+    return Claims("FroudistWalsh2021", (*claims, *_shuffled(model, number), *silent_memory(), *learning()))
 
 
 def target() -> Pulse:
