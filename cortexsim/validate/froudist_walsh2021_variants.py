@@ -47,7 +47,7 @@ _DISTRACTED = {
     3.0: (0, 0.52, 8.15, 3, 12, 2, 0),
 }
 # Efficacy of the synapses of E1 and of E2 just before the ping, relative to that just before the target
-_EFFICACY = {
+_EFFICACY: dict[float, dict[str, tuple[float, float | None]]] = {
     0.5: {
         "V1": (1.853, 0.960),
         "TEpd": (1.694, 0.960),
