@@ -67,14 +67,14 @@ def line():
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("batched", [False, True])
 def test_every_method_finds_the_minimum_of_a_bowl(method, batched):
-    found = fit(bowl, BOWL, method=method, batched=batched, budget=3000, tolerance=1e-5)
+    found = fit(bowl, BOWL, method=method, batched=batched, budget=2000, tolerance=1e-5)
     # Annealing without descents comes near only; the others stop at 1e-5 of a range.
     share = 0.02 if method == "dual_annealing" else 1e-4
     assert abs(found.best["x"] - 1) < share * 5
     assert abs(found.best["y"] - 25) < share * 20
     assert found.converged == (method != "dual_annealing")
     assert found.loss == pytest.approx(float(np.sum(bowl(found.best) ** 2)), abs=1e-15)
-    assert found.history.sizes["evaluation"] <= 3000
+    assert found.history.sizes["evaluation"] <= 2000
 
 
 def test_batched_and_single_evaluations_give_the_same_search():
@@ -109,7 +109,7 @@ def test_restarts_leave_a_local_minimum(modes):
     once = fit(modes, WIDE, method="least_squares")
     assert once.loss > 0.1
     assert once.best["mu_EE"] < 31
-    again = fit(modes, WIDE, method="least_squares", restarts=8, seed=1)
+    again = fit(modes, WIDE, method="least_squares", restarts=4, seed=1)
     assert again.best["mu_EE"] == pytest.approx(33.7, abs=1e-5)
     assert np.isinf(again.history.loss).any()  # rest is unstable in a corner of these bounds
 
@@ -257,7 +257,7 @@ def test_two_weights_that_act_as_a_product_are_not_determined():
     assert float(told.correlation[0, 1]) < -0.999
     along = profile(spectrum, found, "w_EI", np.linspace(16, 28, 5))
     assert along.loss.max() < 1e-12
-    np.testing.assert_allclose(along.w_EI * along.w_IE, 19.7 * 12.2, rtol=1e-6)
+    np.testing.assert_allclose(along.w_EI * along.parameters.sel(parameter="w_IE"), 19.7 * 12.2, rtol=1e-6)
 
 
 def test_timescales_of_many_areas_determine_what_one_area_leaves_open(modes):
@@ -273,6 +273,7 @@ def test_a_profile_of_the_only_parameter_is_the_loss_itself():
     found = fit(lambda p: (p["x"] - 1) ** 2, {"x": (0, 4)}, method="nelder_mead")
     along = profile(lambda p: (p["x"] - 1) ** 2, found, "x", [0, 1, 3])
     np.testing.assert_allclose(along.loss, [1, 0, 4])
+    assert along.parameters.shape == (3, 0)
     assert np.isnan(along.limit)
 
 
@@ -330,16 +331,17 @@ def test_targets_refuse_what_cannot_be_compared(chaudhuri):
         DelayActivity(chaudhuri, None, areas[:1], "r_E", (100, 100))
 
 
-def test_pictures_of_a_fit_name_their_parameters(modes, tmp_path):
-    found = fit(modes, NEAR, method="least_squares")
-    along = profile(modes, found, "mu_EE", [33.0, 33.7, 34.0], error=0.01)
+def test_pictures_of_a_fit_name_their_parameters(line):
+    residuals = line[0]
+    found = fit(residuals, {"a": (0, 4), "b": (0, 6)}, method="least_squares")
+    along = profile(residuals, found, "b", [2.5, 3.0, 3.5])
     history = fit_history(found).axes[0]
     assert len(history.lines[0].get_xdata()) == found.history.sizes["evaluation"]
     figure = draw_profile(along)
-    assert [ax.get_ylabel() for ax in figure.axes] == ["Least loss", "eta"]
-    assert {ax.get_xlabel() for ax in figure.axes} == {"mu_EE"}
-    told = draw_sensitivity(sensitivity(modes, found))
+    assert [ax.get_ylabel() for ax in figure.axes] == ["Least loss", "a"]
+    assert {ax.get_xlabel() for ax in figure.axes} == {"b"}
+    told = draw_sensitivity(sensitivity(residuals, found))
     FigureCanvasAgg(told).draw()
-    assert [text.get_text() for text in told.axes[2].get_yticklabels()] == ["eta", "mu_EE"]
+    assert [text.get_text() for text in told.axes[2].get_yticklabels()] == ["a", "b"]
     with pytest.raises(TypeError, match=r"what `fit.profile` returns"):
         draw_profile(found)

@@ -33,9 +33,9 @@ def profile(
 ) -> xr.Dataset:
     """Return the least loss for each value of one parameter, all others fitted anew: the profile likelihood.
 
-    Each fit descends from that of the neighbouring value, from the optimum outwards, and from random points, by
-    "least_squares" where the function returns residuals and "nelder_mead" otherwise. A profile that stays low as far as
-    the bounds tells that the data do not determine the parameter: others make up for it.
+    Each fit descends from where the fits of the neighbouring values point to, from the optimum outwards, and from
+    random points, by "least_squares" where the function returns residuals and "nelder_mead" otherwise. A profile that
+    stays low as far as the bounds tells that the data do not determine the parameter: others make up for it.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def profile(
     values : sequence of float
         Its values, within the bounds.
     restarts : int
-        How many random points; a few find a minimum where the neighbour's has no value.
+        How many random points; a few find a minimum where the neighbours point to none.
     batched, tolerance, step
         As for `fit`.
     budget : int
@@ -61,11 +61,11 @@ def profile(
     Returns
     -------
     Dataset (by the parameter's name)
-        `loss`, infinite where there is none, and the other parameters there, by name; `limit`, up to which loss a value
-        is compatible with the data, were the residuals independent and normal: L + error^2 X, or without a known
-        error L (1 + F / (n - p)), with the least loss L, n residuals, p parameters, and the quantiles X of the
-        chi-squared distribution with 1 degree of freedom and F of Fisher's with 1 and n - p. NaN without residuals,
-        or where neither is known. attrs `parameter`, `best` and `best_loss`: the optimum.
+        `loss`, infinite where there is none; `parameters` (value, parameter), the others there; `limit`, up to which
+        loss a value is compatible with the data, were the residuals independent and normal: L + error^2 X, or without
+        a known error L (1 + F / (n - p)), with the least loss L, n residuals, p parameters, and the quantiles X of the
+        chi-squared distribution with 1 degree of freedom and F of Fisher's with 1 and n - p; NaN where n is p, or for a
+        loss without residuals. attrs `profiled`, the parameter's name, `best` and `best_loss`: the optimum.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def profile(
     if not grid.size or grid.min() < low or grid.max() > high:
         raise ValueError(f"Argument `values` must lie within the bounds of `{name}`, {low:g} ... {high:g}.")
     others = {other: ends for other, ends in found.bounds.items() if other != name}
-    losses, columns = np.empty(grid.size), np.full((len(others), grid.size), np.nan)
+    losses, columns = np.empty(grid.size), np.full((grid.size, len(others)), np.nan)
     if not others:
         alone = Evaluations(function, found.bounds, grid.size, batched, None, {})
         losses = alone.losses(((grid - low) / (high - low))[:, np.newaxis])
@@ -99,24 +99,24 @@ def profile(
     )
     outwards = np.argsort(np.abs(grid - found.best[name]), kind="stable")
     for side in (grid >= found.best[name], grid < found.best[name]) if others else ():
-        start = {other: found.best[other] for other in others}
+        track = [(found.best[name], np.array([found.best[other] for other in others]))]
         for k in (k for k in outwards if side[k]):
-            fixed = _holding(function, name, grid[k])
+            start = dict(zip(others, _ahead(track, grid[k], np.array(list(others.values()))), strict=True))
             try:
-                there = refit(fixed, start=start)
+                there = refit(_holding(function, name, grid[k]), start=start)
             except NoFiniteLoss:
                 losses[k] = np.inf
                 continue
-            losses[k], start = there.loss, dict(there.best)
-            columns[:, k] = list(there.best.values())
+            losses[k], columns[k] = there.loss, list(there.best.values())
+            track.append((grid[k], columns[k]))
     return xr.Dataset(
         {
             "loss": (name, losses, {"long_name": "least loss"}),
             "limit": ((), _limit(found, error, confidence), {"long_name": f"limit at {100 * confidence:g} %"}),
-            **{other: (name, column) for other, column in zip(others, columns, strict=True)},
+            "parameters": ((name, "parameter"), columns, {"long_name": "the other parameters"}),
         },
-        {name: grid},
-        {"parameter": name, "best": found.best[name], "best_loss": found.loss},
+        {name: grid, "parameter": list(others)},
+        {"profiled": name, "best": found.best[name], "best_loss": found.loss},
     )
 
 
@@ -203,6 +203,15 @@ def sensitivity(
         {"parameter": names, "other_parameter": names},
         {"condition": float(size.max() / size.min()) if size.min() > 0 else np.inf},
     )
+
+
+def _ahead(track: list[tuple[float, Floats]], value: float, bounds: Floats) -> Floats:
+    """Return where the other parameters may be, on the straight line through the last two optima."""
+    at, last = track[-1]
+    if len(track) == 1 or track[-2][0] == at:
+        return last
+    before, one_before = track[-2]
+    return np.clip(last + (last - one_before) * (value - at) / (at - before), bounds[:, 0], bounds[:, 1])
 
 
 def _holding(function: Function, name: str, value: float) -> Function:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def fit_history(found: Fit, *, ax: Axes | None = None) -> Figure:
-    """Draw the loss of each evaluation, and the least so far, on a logarithmic scale where all are positive.
+    """Draw the loss of each evaluation, and the least so far; on a logarithmic scale if they span two decades.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def fit_history(found: Fit, *, ax: Axes | None = None) -> Figure:
         one.plot(number, np.where(np.isfinite(loss), loss, np.nan), ".", color=GREY, markersize=2.5, label="each")
         least = np.minimum.accumulate(loss)
         one.step(number, np.where(np.isfinite(least), least, np.nan), where="post", color=BLUE, label="least so far")
-        if (loss > 0).all():
+        if loss.min() > 0 and loss[np.isfinite(loss)].max() > 100 * loss.min():
             one.set_yscale("log")
         one.set(xlabel="Evaluation", ylabel="Loss")
         one.set_title(found.method.replace("_", " "), weight="normal")
@@ -74,9 +74,9 @@ def profile(found: xr.Dataset, *, ax: Sequence[Axes] | None = None) -> Figure:
     TypeError, ValueError
         If `found` is something else, or `ax` does not fit.
     """
-    _check(found, {"loss", "limit"}, "fit.profile")
-    name = str(found.attrs["parameter"])
-    others = [str(other) for other in found.data_vars if other not in ("loss", "limit")]
+    _check(found, {"loss", "limit", "parameters"}, "fit.profile")
+    name = str(found.attrs["profiled"])
+    others = [str(other) for other in found["parameter"].values]
     with styled():
         axes = axes_for(ax, 1 + len(others), (3.3 * (1 + len(others)), 2.9))
         loss = found["loss"].where(np.isfinite(found["loss"]))
@@ -88,7 +88,7 @@ def profile(found: xr.Dataset, *, ax: Sequence[Axes] | None = None) -> Figure:
             axes[0].legend()
         axes[0].set_ylabel("Least loss")
         for one, other in zip(axes[1:], others, strict=True):
-            one.plot(found[name], found[other], "o-", color=GREY, markersize=3.0)
+            one.plot(found[name], found["parameters"].sel(parameter=other), "o-", color=GREY, markersize=3.0)
             one.set_ylabel(other)
         for one in axes:
             one.set_xlabel(name)
@@ -121,8 +121,10 @@ def sensitivity(found: xr.Dataset, *, ax: Sequence[Axes] | None = None) -> Figur
     with styled():
         side = max(2.0, 0.35 * len(names) + 1.2)
         left, middle, right = axes_for(ax, 3, (2.4 + 2 * (side + 0.9), side))
-        left.plot(modes, np.maximum(size, np.finfo(float).tiny), "o-", color=BLUE, markersize=4.0)
-        left.set(xlabel="Mode", ylabel="Singular value", yscale="log", xticks=modes)
+        left.bar(modes, size, color=BLUE, width=0.6)
+        left.set(xlabel="Mode", ylabel="Singular value", xticks=modes)
+        if size.min() > 0 and size.max() > 10 * size.min():
+            left.set(yscale="log", ylim=(size.min() / 3, 2 * size.max()))
         for one, values, rows, title in (
             (middle, found["direction"].values, [f"mode {k}" for k in modes], "Directions"),
             (right, found["correlation"].values, names, "Correlation"),
