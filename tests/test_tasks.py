@@ -103,6 +103,21 @@ def test_the_dataset_repeats_inputs_and_targets_and_weighs_windows_as_the_loss_d
 
 
 @EVERY
+def test_the_dataset_holds_the_trials_asked_for_with_their_labels(task):
+    trials = task.trials(6, seed=6)
+    assert trials.to_dataset([4, 1]).identical(trials.to_dataset().isel(trial=[4, 1]))
+    data = trials.to_dataset()
+    for name, label in trials.labels.items():
+        assert_array_equal(data[name], label)
+
+
+def test_labels_have_their_units_in_the_dataset():
+    data = tasks.DelayedMatchToSample().trials(2).to_dataset()
+    units = {name: data[name].attrs["units"] for name in ("angle_1", "angle_2", "answer", "modality_1", "match")}
+    assert units == {"angle_1": "rad", "angle_2": "rad", "answer": "rad", "modality_1": "1", "match": "1"}
+
+
+@EVERY
 def test_inputs_stay_within_the_stated_bounds(task):
     low, high = task.input_bounds
     inputs = task.trials(MANY).inputs_by_epoch

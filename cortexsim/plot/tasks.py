@@ -78,7 +78,7 @@ def task(
             f"Argument `outputs` must have the shape (time, output) = {(trials.steps, len(trials.task.outputs))}, but "
             f"has {np.shape(outputs)}; take one network and trial: outputs[0, :, {trial}]."
         )
-    data = trials.to_dataset().isel(trial=trial)
+    data = trials.to_dataset([trial]).isel(trial=0)
     panels = [("Target", data.targets.values)] + ([] if outputs is None else [("Output", np.asarray(outputs))])
     top = max(1.0, float(trials.inputs_by_epoch[:, trial].max()))
     with styled():

@@ -186,39 +186,53 @@ class Trials:
             )
         return np.asarray(choices[outputs.argmax(axis=2), np.arange(self.n)])
 
-    def to_dataset(self) -> xr.Dataset:
+    def to_dataset(self, which: Sequence[int] | None = None) -> xr.Dataset:
         """Return the trials as labelled arrays over time, without the warm-up.
+
+        Parameters
+        ----------
+        which
+            Positions of the trials; by default all.
 
         Returns
         -------
         Dataset (trial, time, input, output)
             `inputs` (trial, time, input); `targets` (trial, time, output), NaN outside the windows; `mask` (time), the
-            weight of a step in the loss, which sums up to the weights of the windows; `warmup_inputs` (trial, input)
-            and the labels. `time` is in ms from the end of the warm-up, `epoch` names the epoch of each step.
+            weight of a step in the loss, which sums up to the weights of the windows; `warmup_inputs` (trial, input).
+            `time` is in ms from the end of the warm-up, `epoch` names the epoch of each step; the labels are
+            coordinates along `trial`.
         """
-        task = self.task
-        inputs = np.repeat(self.inputs_by_epoch, self.lengths, axis=0).transpose(1, 0, 2)
-        targets = np.full((self.n, self.steps, len(task.outputs)), np.nan)
+        task, number = self.task, np.arange(self.n)[slice(None) if which is None else list(which)]
+        inputs = np.repeat(self.inputs_by_epoch[:, number], self.lengths, axis=0).transpose(1, 0, 2)
+        targets = np.full((len(number), self.steps, len(task.outputs)), np.nan)
         mask = np.zeros(self.steps)
         for window in self.windows:
-            targets[:, window.start : window.stop] = window.target[:, np.newaxis]
+            targets[:, window.start : window.stop] = window.target[number, np.newaxis]
             mask[window.start : window.stop] = window.weight / (window.stop - window.start)
-        labels = {name: (("trial", "window")[: np.ndim(v)], v) for name, v in self.labels.items()}
+        warmup = self.warmup_inputs[number]
+        labels = {
+            name: (
+                ("trial", "window")[: np.ndim(label)],
+                label[number],
+                {"units": task.label_units.get(name, "1"), "long_name": name.replace("_", " ")},
+            )
+            for name, label in self.labels.items()
+        }
         return xr.Dataset(
             {
                 "inputs": (("trial", "time", "input"), inputs, {"units": "1", "long_name": "input"}),
                 "targets": (("trial", "time", "output"), targets, {"units": "1", "long_name": "target"}),
                 "mask": ("time", mask, {"units": "1", "long_name": "weight in the loss"}),
-                "warmup_inputs": (("trial", "input"), self.warmup_inputs, {"units": "1", "long_name": "input"}),
-                **labels,
+                "warmup_inputs": (("trial", "input"), warmup, {"units": "1", "long_name": "input"}),
             },
             coords={
-                "trial": np.arange(self.n),
+                "trial": number,
                 "time": ("time", np.arange(self.steps) * self.dt, {"units": "ms", "long_name": "time"}),
                 "input": list(task.inputs),
                 "output": list(task.outputs),
                 "epoch": ("time", np.repeat(self.epochs, self.lengths)),
                 "window": [w.name for w in self.windows],
+                **labels,
             },
             attrs={"task": task.name, "loss": task.loss, "dt_ms": self.dt, "warmup_ms": self.warmup * self.dt},
         )
@@ -350,6 +364,11 @@ class Task(ABC):
     def input_bounds(self) -> tuple[float, float]:
         """Bounds of all inputs, which the space of observations of an environment states; 0 and 1 by default."""
         return 0.0, 1.0
+
+    @property
+    def label_units(self) -> Mapping[str, str]:
+        """Units of the labels that have one."""
+        return {}
 
     @property
     def task_trials(self) -> tuple[int, ...]:

@@ -63,8 +63,8 @@ class RingTask(Task):
     Parameters
     ----------
     fixation, stimulus, delay, response
-        Durations of the epochs in ms, `stimulus` of each stimulus; a task without a delay makes no use of `delay`. All
-        but the response are jittered.
+        Durations of the epochs in ms: `stimulus` of each stimulus, or of the wait for it in a reaction-time task; a
+        task without a delay makes no use of `delay`. All but the response are jittered.
     ring
         Units in each ring.
     warmup, grace, jitter
@@ -110,6 +110,11 @@ class RingTask(Task):
             TaskEpoch(name, getattr(self, duration), 0.0 if name == "response" else self.jitter)
             for name, duration in self._plan
         )
+
+    @property
+    def label_units(self) -> dict[str, str]:
+        """Angles are in rad."""
+        return dict.fromkeys(("angle", "angle_1", "angle_2", "answer"), "rad")
 
     @property
     def preferred(self) -> Floats:
