@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cortexsim._checks import check_finite, check_known, check_not_negative
-from cortexsim.analysis.memory import item_of, item_variables
+from cortexsim.analysis.memory import described, item_of, item_variables
 from cortexsim.analysis.outcomes import groups, proportion
 from cortexsim.analysis.windows import drives_by_trial, recorded_rates
 from cortexsim.stimulus import Drive
@@ -49,9 +49,9 @@ def decision(
     Returns
     -------
     Dataset (trial, area)
-        `choice`: 1, 2, or 0 for none (so in a lesioned area); `reaction_time` in ms, NaN for none. Where the result
-        tells of evidence, the coordinate `coherence` (trial), 100 (I_1 - I_2)/(I_1 + I_2) in percent, positive for
-        alternative 1.
+        `choice`: 1, 2, or 0 for none (so in a lesioned area); `reaction_time` in ms, NaN for none; `onset` of the
+        evidence (trial) in ms. Where the result tells of evidence, the coordinate `coherence` (trial), 100 (I_1 - I_2)
+        / (I_1 + I_2) in percent, positive for alternative 1.
 
     Raises
     ------
@@ -76,24 +76,27 @@ def decision(
     since = time - np.broadcast_to(onsets[:, np.newaxis], (trials, time.size))
     level = check_finite("threshold", threshold)
     tau = check_not_negative("smoothing", smoothing, "ms")
-    crossed = np.stack([_crossing(_smoothed(rates.to_numpy(), every, tau), since, level) for rates in (first, second)])
+    crossed = np.stack([_crossing(smoothed(rates.to_numpy(), every, tau), since, level) for rates in (first, second)])
     reaction = crossed.min(axis=0)
     choice = np.where(np.isfinite(reaction), 1 + crossed.argmin(axis=0), 0).astype(np.int8)
-    like = first.isel(time=0, drop=True).copy
-    unit = {"units": "1", "long_name": "alternative chosen: 1, 2, or 0 for none"}
+    over = ("trial", "area")
     decided = xr.Dataset(
         {
-            "choice": like(data=choice).drop_attrs(deep=False).assign_attrs(unit),
-            "reaction_time": like(data=np.where(choice > 0, reaction, np.nan))
-            .drop_attrs(deep=False)
-            .assign_attrs(units="ms", long_name="time from the onset of the evidence to the choice"),
+            "choice": (over, choice, described("alternative chosen: 1, 2, or 0 for none")),
+            "reaction_time": (
+                over,
+                np.where(choice > 0, reaction, np.nan),
+                described("time from the onset of the evidence to the choice", "ms"),
+            ),
+            "onset": ("trial", np.broadcast_to(onsets, trials), described("onset of the evidence", "ms")),
         },
-        attrs=result.attrs | {"decision_threshold": level, "decision_smoothing_ms": tau},
+        first.isel(time=0, drop=True).coords,
+        result.attrs | {"decision_threshold": level, "decision_smoothing_ms": tau},
     )
     coherence = [_coherence(drives, names) for drives in evidence]
     if not np.isnan(coherence).all():
         along = np.broadcast_to(np.array(coherence), trials)
-        decided = decided.assign_coords(coherence=("trial", along, {"units": "%", "long_name": "coherence"}))
+        decided = decided.assign_coords(coherence=("trial", along, described("coherence", "%")))
     return decided
 
 
@@ -138,9 +141,9 @@ def psychometric(decisions: xr.Dataset, by: str = "coherence", *, confidence: fl
         table = xr.Dataset({"n": count, "reaction_time": mean, "reaction_time_sd": spread})
         tables.append(table.assign_coords({by: value}))
     found = xr.concat(tables, by)
-    found["n"].attrs = {"units": "1", "long_name": "number of trials"}
-    found["reaction_time"].attrs = {"units": "ms", "long_name": "mean reaction time"}
-    found["reaction_time_sd"].attrs = {"units": "ms", "long_name": "standard deviation of the reaction time"}
+    found["n"].attrs = described("number of trials")
+    found["reaction_time"].attrs = described("mean reaction time", "ms")
+    found["reaction_time_sd"].attrs = described("standard deviation of the reaction time", "ms")
     one, two = (found.n.sel(choice=k, drop=True) for k in (1, 2))
     share = proportion(one, one + two, confidence)
     share["fraction"].attrs["long_name"] = "fraction of choices of alternative 1"
@@ -169,7 +172,8 @@ def _coherence(evidence: Sequence[Drive], names: tuple[str, str]) -> float:
     return round(100 * (first - second) / (first + second), 9) if first + second > 0 else np.nan
 
 
-def _smoothed(rates: Floats, every: float, tau: float) -> Floats:
+def smoothed(rates: Floats, every: float, tau: float) -> Floats:
+    """Return rates (trial, time, area), sampled at an interval `every`, after a filter tau ds/dt = r - s (ms)."""
     if tau == 0:
         return rates
     from scipy.signal import lfilter

@@ -113,9 +113,9 @@ class Items:
         tell = "1, 2, or 0 for none"
         return xr.Dataset(
             {
-                "held_in_area": (like.dims, holding.in_area, _told(f"item held by the area: {tell}")),
-                "n_areas": ((*over, "item"), holding.n_areas, _told("number of areas that hold the item")),
-                "held": (over, holding.held, _told(f"item held by the cortex: {tell}")),
+                "held_in_area": (like.dims, holding.in_area, described(f"item held by the area: {tell}")),
+                "n_areas": ((*over, "item"), holding.n_areas, described("number of areas that hold the item")),
+                "held": (over, holding.held, described(f"item held by the cortex: {tell}")),
             },
             {**like.coords, **item_coordinates(self.names)},
         )
@@ -209,7 +209,8 @@ def trial_coordinates(rates: xr.DataArray) -> dict[str, xr.DataArray]:
     return {str(name): c for name, c in rates.coords.items() if set(c.dims) <= {"trial"}}
 
 
-def _told(long_name: str, units: str = "1") -> dict[str, str]:
+def described(long_name: str, units: str = "1") -> dict[str, str]:
+    """Return the attributes of a variable."""
     return {"units": units, "long_name": long_name}
 
 
@@ -338,7 +339,7 @@ def decoded_item(
     first, second = read.rates
     unit = first.attrs.get("units", "Hz")
     difference = (first.drop_vars(first.coords) - second.drop_vars(second.coords)).mean("area", dtype=np.float64)
-    difference.attrs = _told("rate of item 1 less that of item 2, mean over areas", unit)
+    difference.attrs = described("rate of item 1 less that of item 2, mean over areas", unit)
     whole = slice(None)
     decoded = read.labelled(read.held_over_time(whole), whole).assign(difference=difference)
     return decoded.assign_attrs(result.attrs | read.criterion())
@@ -390,8 +391,8 @@ def held_since(
         since.append(np.where(held[:, -1] > 0, times[kept.argmax(axis=1)], np.nan))
     end = read.labelled(Holding(course.in_area[:, -1], course.n_areas[:, -1], course.held[:, -1]))
     return end.assign(
-        since_in_area=(("trial", "area"), since[0], _told("time since which the area holds the item", "ms")),
-        since=("trial", since[1], _told("time since which the cortex holds the item", "ms")),
+        since_in_area=(("trial", "area"), since[0], described("time since which the area holds the item", "ms")),
+        since=("trial", since[1], described("time since which the cortex holds the item", "ms")),
     ).assign_attrs(result.attrs | read.criterion(window=window))
 
 
@@ -451,13 +452,13 @@ def ping_readout(
     unit = rates[0].attrs.get("units", "Hz")
     return xr.Dataset(
         {
-            "mean_rate": (("trial", "item"), mean_rate, _told("mean rate in the window of the ping", unit)),
-            "peak_rate": (("trial", "area", "item"), peak_rate, _told("peak rate in the window of the ping", unit)),
-            "n_areas": (("trial", "item"), n_areas, _told("number of areas that respond")),
+            "mean_rate": (("trial", "item"), mean_rate, described("mean rate at the ping", unit)),
+            "peak_rate": (("trial", "area", "item"), peak_rate, described("peak rate at the ping", unit)),
+            "n_areas": (("trial", "item"), n_areas, described("areas that respond")),
             "held": (
                 "trial",
                 larger(n_areas[:, 0], n_areas[:, 1], n_min - 1),
-                _told("item that the ping reads out: 1, 2, or 0 for none"),
+                described("item that the ping reads out: 1, 2, or 0 for none"),
             ),
         },
         {**trial_coordinates(rates[0]), "area": list(areas), **item_coordinates(names)},

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from cortexsim._checks import check_count, check_finite, check_known, check_positive, check_same_condition
-from cortexsim.analysis.memory import item_coordinates, item_of, read_items, trial_coordinates
+from cortexsim.analysis.memory import described, item_coordinates, item_of, read_items, trial_coordinates
 from cortexsim.analysis.windows import DEFAULT_WINDOW_MS, Window, check_window, delay_window, drives_by_trial
 from cortexsim.stimulus import Drive
 
@@ -91,12 +91,12 @@ def trial_outcomes(
     distractor = [len({onset for onset, _, _ in trial}) > 1 for trial in shown]
     return xr.Dataset(
         {
-            "outcome": ("trial", outcome, _told("outcome of the trial")),
-            "target": ("trial", np.broadcast_to(targets, trials), _told("item to be remembered: 1 or 2")),
-            "encoded": ("trial", before.held, _told("item held before the distractor: 1, 2, or 0 for none")),
-            "held": ("trial", end.held, _told("item held at the end: 1, 2, or 0 for none")),
-            "distractor": ("trial", np.broadcast_to(distractor, trials), _told("a distractor was shown", "")),
-            "n_areas": (("trial", "item"), end.n_areas, _told("number of areas that hold the item at the end")),
+            "outcome": ("trial", outcome, described("outcome of the trial")),
+            "target": ("trial", np.broadcast_to(targets, trials), described("item to be remembered: 1 or 2")),
+            "encoded": ("trial", before.held, described("item held before the distractor: 1, 2, or 0 for none")),
+            "held": ("trial", end.held, described("item held at the end: 1, 2, or 0 for none")),
+            "distractor": ("trial", np.broadcast_to(distractor, trials), described("a distractor was shown", "")),
+            "n_areas": (("trial", "item"), end.n_areas, described("number of areas that hold the item at the end")),
         },
         {**trial_coordinates(read.rates[0]), **item_coordinates(read.names)},
         result.attrs | read.criterion(window=window),
@@ -169,10 +169,10 @@ def n_back_outcomes(
     over = ("trial", "position")
     return xr.Dataset(
         {
-            "outcome": (over, outcome, _told("outcome of the comparison")),
-            "shown": (over, shown, _told("item shown: 1 or 2")),
-            "expected": (over, expected, _told(f"item shown {n} before: 1 or 2")),
-            "held": (over, held, _told("item held just before: 1, 2, or 0 for none")),
+            "outcome": (over, outcome, described("outcome of the comparison")),
+            "shown": (over, shown, described("item shown: 1 or 2")),
+            "expected": (over, expected, described(f"item shown {n} before: 1 or 2")),
+            "held": (over, held, described("item held just before: 1, 2, or 0 for none")),
         },
         {
             **trial_coordinates(read.rates[0]),
@@ -290,9 +290,9 @@ def proportion(n: xr.DataArray, n_all: xr.DataArray, confidence: float = 0.95) -
     side = f"end of Wilson's {confidence:.0%} interval"
     return xr.Dataset(
         {
-            "fraction": (n / n_all.where(n_all > 0)).assign_attrs(units="1", long_name="fraction of trials"),
-            "low": low.assign_attrs(units="1", long_name=f"lower {side}"),
-            "high": high.assign_attrs(units="1", long_name=f"upper {side}"),
+            "fraction": (n / n_all.where(n_all > 0)).assign_attrs(described("fraction of trials")),
+            "low": low.assign_attrs(described(f"lower {side}")),
+            "high": high.assign_attrs(described(f"upper {side}")),
         }
     )
 
@@ -330,17 +330,13 @@ def _tabulated(
         table = xr.Dataset({"n": n, "n_all": n_all})
         tables.append(table if value is None else table.assign_coords({str(value.name): value}))
     table = tables[0] if by is None else xr.concat(tables, by)
-    table["n"].attrs = {"units": "1", "long_name": "number of trials"}
-    table["n_all"].attrs = {"units": "1", "long_name": "number of trials in all"}
+    table["n"].attrs = described("number of trials")
+    table["n_all"].attrs = described("number of trials in all")
     return table.merge(proportion(table.n, table.n_all, confidence))
 
 
 def _over_trials(yes: xr.DataArray) -> xr.DataArray:
     return yes.sum([name for name in ("trial", "position") if name in yes.dims])
-
-
-def _told(long_name: str, units: str = "1") -> dict[str, str]:
-    return {"units": units, "long_name": long_name}
 
 
 def _outcome(outcomes: xr.Dataset) -> xr.DataArray:

@@ -65,8 +65,8 @@ def activity(
         If `rates` are not labelled rates over time and area, a variable is unknown, trials differ in a
         parameter, or `ax` does not fit.
     """
-    panels = [_in_order(_mean(panel)) for panel in _panels(rates, variables)]
-    bars = _bars(rates, stimulus)
+    panels = [in_order(_mean(panel)) for panel in _panels(rates, variables)]
+    bars = stimulus_bars(rates, stimulus)
     lowest, highest = (float(f([f(panel) for panel in panels])) for f in (np.min, np.max))
     top = check_positive("vmax", vmax) if vmax is not None else highest or 1.0
     with styled():
@@ -74,7 +74,7 @@ def activity(
         axes = axes_for(ax, len(panels), (1.4 + 4.4 * len(panels), max(2.0, 1.2 + 0.125 * rows)))
         for panel, one in zip(panels, axes, strict=True):
             mesh = one.pcolormesh(
-                _edges(panel.time.values),
+                edges(panel.time.values),
                 np.arange(rows + 1) - 0.5,
                 panel.transpose("area", "time").values,
                 cmap=SEQUENTIAL,
@@ -85,7 +85,7 @@ def activity(
             one.set_yticks(np.arange(rows), [str(area) for area in panel.area.values])
             one.tick_params(axis="y", length=0.0, pad=2.0)
             one.set_xlabel(_time_label(panel))
-            one.set_title(_title(panel), pad=4.0 + _BAR_PITCH * _draw_bars(one, bars))
+            one.set_title(_title(panel), pad=4.0 + _BAR_PITCH * draw_bars(one, bars))
         axes[0].set_ylabel("Area, by hierarchy")
         figure_of(axes[-1]).colorbar(
             mesh,
@@ -133,8 +133,8 @@ def traces(
         If `rates` are not labelled rates over time and area, an area or a variable is unknown, trials differ in a
         parameter, or `ax` does not fit.
     """
-    panels = [_in_order(panel) for panel in _panels(rates, variables)]
-    bars = _bars(rates, stimulus)
+    panels = [in_order(panel) for panel in _panels(rates, variables)]
+    bars = stimulus_bars(rates, stimulus)
     known = [str(area) for area in panels[0].area.values]
     if areas is None:
         steps = np.unique(np.linspace(0, len(known) - 1, min(6, len(known))).round().astype(int))
@@ -166,7 +166,7 @@ def traces(
             axes[0].set_ylabel(quantity)
         if len(panels) > 1:
             axes[0].legend(loc="upper right", ncols=len(panels), borderaxespad=0.0, handlelength=1.2)
-        _draw_bars(axes[0], bars)
+        draw_bars(axes[0], bars)
         return figure_of(axes[0])
 
 
@@ -217,11 +217,12 @@ def _mean(panel: xr.DataArray) -> xr.DataArray:
     return panel.mean("trial", keep_attrs=True) if "trial" in panel.dims else panel
 
 
-def _in_order(panel: xr.DataArray) -> xr.DataArray:
+def in_order(panel: xr.DataArray) -> xr.DataArray:
+    """Return the values with areas by hierarchy, where the result tells it."""
     return panel.sortby("hierarchy") if "hierarchy" in panel.coords else panel
 
 
-def _edges(time: NDArray[np.float64]) -> NDArray[np.float64]:
+def edges(time: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the n + 1 borders halfway between n samples."""
     middle = (time[1:] + time[:-1]) / 2
     return np.concatenate([[2 * time[0] - middle[0]], middle, [2 * time[-1] - middle[-1]]])
@@ -250,7 +251,8 @@ def _time_label(panel: xr.DataArray) -> str:
     return f"Time ({panel.time.attrs.get('units', 'ms')})"
 
 
-def _bars(rates: xr.DataArray | xr.Dataset, stimulus: Stimulus | str | None) -> list[_Bar]:
+def stimulus_bars(rates: xr.DataArray | xr.Dataset, stimulus: Stimulus | str | None) -> list[_Bar]:
+    """Return the currents to mark, by their onsets: those of `stimulus`, or of the result where it is None."""
     if stimulus is None:
         stimulus = rates.attrs.get("stimulus", "[]")
     parts = stimulus.parts if isinstance(stimulus, Stimulus) else itertools.chain(*read_json(stimulus))
@@ -263,7 +265,7 @@ def _bars(rates: xr.DataArray | xr.Dataset, stimulus: Stimulus | str | None) -> 
     return [_Bar(*key, tuple(areas)) for key, areas in sorted(together.items())]
 
 
-def _draw_bars(ax: Axes, bars: Sequence[_Bar]) -> int:
+def draw_bars(ax: Axes, bars: Sequence[_Bar]) -> int:
     """Draw the bars with their names above `ax`; return the number of rows that they take."""
     from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
