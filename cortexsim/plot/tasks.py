@@ -59,8 +59,9 @@ def task(
 
     Examples
     --------
-    >>> from cortexsim import plot, tasks
-    >>> figure = plot.task(tasks.DelayedGo(), trial=3)
+    >>> from cortexsim import tasks
+    >>> from cortexsim.plot.tasks import task
+    >>> figure = task(tasks.DelayedGo(), trial=3)
     """
     trial = _checks.check_count("trial", trial, least=0)
     if isinstance(shown, Task):

@@ -70,7 +70,16 @@ ALIASES: dict[str, str] = {
 
 
 def by_name(name: str) -> Task:
-    """Return the task of this abbreviation or alias, with the times of the paper.
+    """Return a task, with the times of the paper.
+
+    Parameters
+    ----------
+    name
+        Its abbreviation, as in `ALL`, or one of `ALIASES`.
+
+    Returns
+    -------
+    Task
 
     Raises
     ------
