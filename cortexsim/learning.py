@@ -155,6 +155,8 @@ def learn(
                 f"Argument `rewarded` must hold 1 or 2 for each trial, but has {stimulus!r} for trial {k}."
             )
     alpha = _checks.check_fraction("alpha", alpha)
+    if not areas:
+        raise ValueError("Argument `areas` must name one area or more to read the choice from, but is empty.")
     for area in _checks.check_unique(areas, what="area", where="`areas`"):
         _checks.check_known(area, model.areas, what="area", where="`areas`", listed="`model.areas`")
     if protocol is None:

@@ -325,6 +325,7 @@ def test_each_trial_of_learning_is_a_trial_of_simulate(model):
         ({"c": (0.7, np.nan)}, ValueError, r"`c\[1\]` must be finite"),
         ({"c": 0.7}, TypeError, "`c` must be a pair"),
         ({"noise": np.zeros(3)}, TypeError, "`noise` must be True or False"),
+        ({"areas": ()}, ValueError, "`areas` must name one area or more"),
         ({"areas": ["LIPP"]}, ValueError, "Unknown area 'LIPP' in `areas`; did you mean 'LIP'"),
         ({"protocol": cx.working_memory()}, ValueError, "Unknown epoch 'ping'"),
         ({"protocol": 5}, TypeError, "`protocol` must be a Schedule"),
