@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 
 import cortexsim as cx
 from cortexsim import fit
-from cortexsim.plot import fit as draw_fit
+from cortexsim.plot.fit import fit_history, fit_profile, fit_sensitivity
 
 BOUNDS = {"eta": (0.2, 0.75), "mu_EE": (26.0, 36.0)}  # 1, pA/Hz
 START = {"eta": 0.5, "mu_EE": 30.0}
@@ -98,9 +98,9 @@ def draw(
 
     with cx.plot.styled():
         panels = middle.subplots(1, 3)
-        draw_fit.fit_history(found, ax=panels[0])
-        draw_fit.profile(along, ax=list(panels[1:]))
-        draw_fit.sensitivity(told, ax=list(below.subplots(1, 3)))
+        fit_history(found, ax=panels[0])
+        fit_profile(along, ax=list(panels[1:]))
+        fit_sensitivity(told, ax=list(below.subplots(1, 3)))
     return figure
 
 

@@ -11,9 +11,7 @@ from scipy.stats import binomtest
 import cortexsim as cx
 from cortexsim import analysis
 from cortexsim.circuits import FroudistWalsh2021, MejiasWang2022
-from cortexsim.plot.attractors import attractors as draw_attractors
-from cortexsim.plot.attractors import ignition as draw_ignition
-from cortexsim.plot.attractors import threshold as draw_threshold
+from cortexsim.plot.attractors import attractor_states, ignition_latencies, thresholds
 
 CUE = cx.Pulse(area="V1", input="E1_dendrite", onset=1000, duration=400, amplitude=100)
 DISTRACTOR = cx.Pulse(area="V1", input="E2_dendrite", onset=2000, duration=400, amplitude=100)
@@ -232,7 +230,7 @@ def texts(figure):
 
 
 def test_the_picture_of_attractors_has_a_row_for_each_and_names_the_areas(found):
-    figure = draw_attractors(found)
+    figure = attractor_states(found)
     names = texts(figure)
     assert {"V1", "24c"} <= names
     rows = [ax.images[0].get_array().shape[0] for ax in figure.axes if ax.images]
@@ -242,12 +240,12 @@ def test_the_picture_of_attractors_has_a_row_for_each_and_names_the_areas(found)
 def test_the_picture_of_ignition_has_a_point_for_each_area_that_ignites(model):
     result = cx.simulate(model, CUE, duration=3000, noise=False)
     found = analysis.ignition(result, "r_E1")
-    ax = draw_ignition(found).axes[0]
+    ax = ignition_latencies(found).axes[0]
     assert len(ax.collections[0].get_offsets()) == 24
 
 
 def test_the_picture_of_thresholds_runs_over_the_condition():
     found = analysis.threshold(lambda x: x > np.array([1.0, 2.0]), 0, 4, tolerance=0.1, conditions={"dopamine": (1, 2)})
-    ax = draw_threshold(found, unit="pA").axes[0]
+    ax = thresholds(found, unit="pA").axes[0]
     assert ax.get_xlabel() == "Dopamine"
     assert ax.get_ylabel().endswith("(pA)")

@@ -22,9 +22,7 @@ from cortexsim.fit import (
     sensitivity,
     vary,
 )
-from cortexsim.plot.fit import fit_history
-from cortexsim.plot.fit import profile as draw_profile
-from cortexsim.plot.fit import sensitivity as draw_sensitivity
+from cortexsim.plot.fit import fit_history, fit_profile, fit_sensitivity
 
 BOWL = {"x": (-2.0, 3.0), "y": (10.0, 30.0)}
 WIDE = {"eta": (0.2, 0.75), "mu_EE": (25.0, 36.0)}
@@ -337,11 +335,11 @@ def test_pictures_of_a_fit_name_their_parameters(line):
     along = profile(residuals, found, "b", [2.5, 3.0, 3.5])
     history = fit_history(found).axes[0]
     assert len(history.lines[0].get_xdata()) == found.history.sizes["evaluation"]
-    figure = draw_profile(along)
+    figure = fit_profile(along)
     assert [ax.get_ylabel() for ax in figure.axes] == ["Least loss", "a"]
     assert {ax.get_xlabel() for ax in figure.axes} == {"b"}
-    told = draw_sensitivity(sensitivity(residuals, found))
+    told = fit_sensitivity(sensitivity(residuals, found))
     FigureCanvasAgg(told).draw()
     assert [text.get_text() for text in told.axes[2].get_yticklabels()] == ["a", "b"]
     with pytest.raises(TypeError, match=r"what `fit.profile` returns"):
-        draw_profile(found)
+        fit_profile(found)

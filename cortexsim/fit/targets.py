@@ -14,6 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cortexsim import _checks, datasets
+from cortexsim.analysis.fixed_points import fixed_point
 from cortexsim.analysis.stability import eigenvalues
 from cortexsim.analysis.timescales import timescales
 from cortexsim.model import Model
@@ -198,10 +199,11 @@ class Timescales:
     def simulated(self, parameters: Mapping[str, float]) -> xr.DataArray:
         """Return the timescales (area or region) in ms; NaN where rest is not stable."""
         model = vary(self.model, parameters)
-        if eigenvalues(model).real.max() >= 0:
+        rest = fixed_point(model)
+        if eigenvalues(model, rest).real.max() >= 0:
             found = xr.full_like(model.area_maps["area"], np.nan, dtype=np.float64)
         else:
-            found = timescales(model, self.variable, input=self.input, area=self.area, max_lag=self.max_lag)
+            found = timescales(model, self.variable, input=self.input, area=self.area, max_lag=self.max_lag, state=rest)
         if self.regions is None:
             return found
         means = [float(found.sel(area=list(areas)).mean(skipna=False)) for areas in self.regions.values()]

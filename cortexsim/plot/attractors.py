@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _RADIUS = 2.6  # of a point, in points of 1/72 inch
 
 
-def attractors(found: xr.Dataset, *, most: int = 20, ax: Sequence[Axes] | None = None) -> Figure:
+def attractor_states(found: xr.Dataset, *, most: int = 20, ax: Sequence[Axes] | None = None) -> Figure:
     """Draw the rates of all areas in each attractor, one row per attractor, and the share of starts that end there.
 
     Parameters
@@ -84,7 +84,7 @@ def _draw_basins(ax: Axes, shown: xr.Dataset) -> None:
     ax.set_xlabel(label(shown["basin"]))
 
 
-def ignition(found: xr.Dataset, *, ax: Axes | None = None) -> Figure:
+def ignition_latencies(found: xr.Dataset, *, ax: Axes | None = None) -> Figure:
     """Draw how long after the cue each area ignites, against its place in the hierarchy.
 
     Parameters
@@ -127,7 +127,7 @@ def ignition(found: xr.Dataset, *, ax: Axes | None = None) -> Figure:
         return figure_of(one)
 
 
-def threshold(found: xr.Dataset, *, unit: str = "", ax: Axes | None = None) -> Figure:
+def thresholds(found: xr.Dataset, *, unit: str = "", ax: Axes | None = None) -> Figure:
     """Draw thresholds over the condition.
 
     Parameters

@@ -54,7 +54,7 @@ def fit_history(found: Fit, *, ax: Axes | None = None) -> Figure:
         return figure_of(one)
 
 
-def profile(found: xr.Dataset, *, ax: Sequence[Axes] | None = None) -> Figure:
+def fit_profile(found: xr.Dataset, *, ax: Sequence[Axes] | None = None) -> Figure:
     """Draw the least loss along one parameter, and what the other parameters are there.
 
     Parameters
@@ -95,7 +95,7 @@ def profile(found: xr.Dataset, *, ax: Sequence[Axes] | None = None) -> Figure:
         return figure_of(axes[0])
 
 
-def sensitivity(found: xr.Dataset, *, ax: Sequence[Axes] | None = None) -> Figure:
+def fit_sensitivity(found: xr.Dataset, *, ax: Sequence[Axes] | None = None) -> Figure:
     """Draw the singular values of the Jacobian, the direction of each, and the correlation of the parameters.
 
     Parameters
