@@ -48,9 +48,8 @@ def initialise(
 
     Returns
     -------
-
-    Parameters
-    ----------
+    weights
+        Of the stack.
 
     Raises
     ------

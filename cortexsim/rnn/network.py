@@ -236,6 +236,11 @@ class Network:
             np.fill_diagonal(exists, False)
         return exists
 
+    @property
+    def constrained(self) -> bool:
+        """Whether `project` changes weights at all."""
+        return self.inhibitory is not None or not self.autapses or bool(np.any(np.asarray(self.density) < 1))
+
     def signs(self) -> Array | None:
         """Return the sign of the outgoing weights of each unit, 1 or -1; None without Dale's law."""
         if self.inhibitory is None:

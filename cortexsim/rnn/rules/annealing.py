@@ -24,6 +24,8 @@ class Annealing:
     hold
         Training steps of a stage; None: 10 floor(2000 / (n + 1)), as in the paper, so that the last stage ends near
         step 20,000.
+    anew
+        Whether the optimizer forgets its moments at each change, as the authors' program has it for CD.
 
     References
     ----------
@@ -42,6 +44,7 @@ class Annealing:
     rule: Rule
     stages: int = 1
     hold: int | None = None
+    anew: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.rule, Rule):
@@ -58,3 +61,7 @@ class Annealing:
     def at(self, step: int) -> Rule:
         """Return the rule of a training step."""
         return self.rule.annealed(self.stage(step) / self.stages)
+
+    def starts_anew(self, step: int) -> bool:
+        """Return whether the optimizer forgets its moments before a training step."""
+        return self.anew and step > 0 and self.stage(step) != self.stage(step - 1)
