@@ -70,6 +70,11 @@ class Model:
         if self.conduction_speed is not None:
             speed = _checks.check_positive("conduction_speed", self.conduction_speed, "m/s")
             object.__setattr__(self, "conduction_speed", speed)
+            if odd := [p.name for p in self.circuit.pathways if not p.anatomical]:
+                raise ValueError(
+                    f"{type(self.circuit).__name__} has pathways without anatomy ({', '.join(odd)}), which have no "
+                    f"length and so no delay; take conduction_speed=None."
+                )
         self._check_maps()
         area_parameters = frozenset(self.parameters(self.circuit.trials or 1)[1])
         check_equation(type(self.circuit), area_parameters)  # type: ignore[arg-type]  # a class is hashable

@@ -139,6 +139,11 @@ def check(model: Model, stimuli: Sequence[Stimulus | None]) -> None:
         for area in named:
             _checks.check_known(area, areas, what="area", where=where, listed="`connectome.areas`")
         if isinstance(part, Lesion):
+            if part.connections and (odd := [p.name for p in circuit.pathways if not p.anatomical]):
+                raise ValueError(
+                    f"{type(circuit).__name__} has pathways without anatomy ({', '.join(odd)}), of which no single "
+                    f"connection can be cut; lesion areas, or take connectome.lesion(connections=...)."
+                )
             for target, source in part.connections:
                 if not any(w[areas.index(target), areas.index(source)] for w in weights):
                     raise ValueError(

@@ -194,6 +194,14 @@ def test_a_parameter_of_the_weights_cannot_change_within_a_run(cortex):
         cx.simulate(cortex, cx.Change(parameter="FLN_exponent", value=1.0), duration=10)
 
 
+def test_a_pathway_without_anatomy_takes_no_delay_and_loses_no_single_connection():
+    parts = cx.load_connectome("macaque40"), cx.circuits.FroudistWalsh2021Learning(), cx.gradients.macaque40()
+    with pytest.raises(ValueError, match=r"no length and so no delay; take conduction_speed=None"):
+        cx.Model(*parts, conduction_speed=3.0)
+    with pytest.raises(ValueError, match="no single connection can be cut; lesion areas"):
+        cx.simulate(cx.Model(*parts), cx.Lesion(connections=[("V2", "V1")]), duration=10)
+
+
 def test_persistence_leaves_a_lesioned_area_out_of_the_comparison(cortex):
     cue = cx.Pulse(area="V1", input="E1_dendrite", onset=500, duration=100, amplitude=100)
     result = cx.simulate(cortex, cue + cx.Lesion(areas=["LIP"]), duration=1200, noise=False)

@@ -79,11 +79,14 @@ class Pathway:
         The state variable of the source area.
     weights
         Key into the circuit's `weights(connectome)`.
+    anatomical
+        Whether it runs along the connections of the connectome: these have lengths, and can be cut one by one.
     """
 
     name: str
     source: str
     weights: str
+    anatomical: bool = True
 
 
 @dataclass(frozen=True)

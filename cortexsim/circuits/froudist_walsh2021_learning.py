@@ -104,7 +104,7 @@ class FroudistWalsh2021Learning(FroudistWalsh2021):
     There is one VTA. Each area holds a copy of its variables (`r_VTA_DA`, `r_VTA_GABA`, `S_VTA_GABA`, `DA`), and all
     copies are the same, since the pathways to them have the weight 1 from every area. Their sources are the read-outs
     `read_out` and `read_out_facilitated` of an area. An area that is cut off from all others has a VTA of its own.
-    These pathways have no anatomy: give no `conduction_speed`, and lesion areas, not single connections.
+    These pathways have no anatomy: a `conduction_speed`, or a lesion of single connections, raises.
 
     Depression is left out: the program works it out, but uses a constant x0.
 
@@ -152,8 +152,8 @@ class FroudistWalsh2021Learning(FroudistWalsh2021):
     )
     pathways: ClassVar[tuple[Pathway, ...]] = (
         *FroudistWalsh2021.pathways,
-        Pathway("VTA_DA", source="read_out", weights="VTA"),
-        Pathway("VTA_GABA", source="read_out_facilitated", weights="VTA"),
+        Pathway("VTA_DA", source="read_out", weights="VTA", anatomical=False),
+        Pathway("VTA_GABA", source="read_out_facilitated", weights="VTA", anatomical=False),
     )
     recorded: ClassVar[tuple[str, ...]] = (*FroudistWalsh2021.recorded, "r_VTA_DA", "r_VTA_GABA", "DA")
     step = staticmethod(step)
