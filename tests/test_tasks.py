@@ -392,6 +392,25 @@ def test_answers_are_the_angles_given_or_nan_where_fixation_holds():
     assert answers[1] == pytest.approx(trials.labels["answer"], abs=1e-6, nan_ok=True)
 
 
+@pytest.mark.parametrize("name", ["dm", "msddm", "ddmd2"])
+def test_choices_tell_which_stimulus_is_answered_and_nan_where_fixation_holds(name):
+    task = tasks.ALL[name]
+    trials = task.trials(40)
+    outputs = perfect(trials, networks=2)
+    outputs[1, trials.windows[1].start :, :, 0] = 0.85
+    choices = task.choices(outputs, trials)
+    assert_array_equal(choices[0], task.evidence(trials) > 0)
+    assert np.isnan(choices[1]).all()
+
+
+@pytest.mark.parametrize("name", ["dms", "dnms", "dmc", "dnmc"])
+def test_choices_tell_responses_from_holding_in_matching_tasks(name):
+    task = tasks.ALL[name]
+    trials = task.trials(40)
+    assert_array_equal(task.choices(perfect(trials), trials)[0], ~np.isnan(trials.labels["answer"]))
+    assert_allclose(task.evidence(trials), apart(trials.labels["angle_1"], trials.labels["angle_2"]))
+
+
 # Rule reversal
 
 
@@ -511,6 +530,14 @@ def broken(**returned):
             return tasks.Draw(**{**good, **returned})
 
     return Broken()
+
+
+def test_windows_that_overlap_are_refused():
+    class Broken(tasks.Go):
+        windows = (tasks.TaskWindow("pre", 0, 2), tasks.TaskWindow("post", 2, 2))
+
+    with pytest.raises(ValueError, match="'post' starts before 'pre' ends"):
+        Broken().trials(1)
 
 
 @pytest.mark.parametrize(

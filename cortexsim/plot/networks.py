@@ -138,6 +138,41 @@ def eigenvalues(points: xr.Dataset, *, ax: Axes | None = None) -> Figure:
         return figure_of(one)
 
 
+def psychometric(table: xr.Dataset, *, ax: Axes | None = None) -> Figure:
+    """Draw how often each network chooses one way over the evidence, with intervals.
+
+    Parameters
+    ----------
+    table
+        What `rnn.analysis.psychometric` returned.
+    ax
+        Axes to draw on; by default a new Figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The Figure of the Axes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `ax` does not fit.
+    """
+    with styled():
+        (one,) = axes_for(ax, 1, (3.6, 3.0))
+        one.axhline(0.5, color="0.85", zorder=0)
+        x = table.evidence.values
+        opacity = 1.0 if table.sizes["network"] == 1 else 0.4
+        for k in range(table.sizes["network"]):
+            row = table.isel(network=k)
+            one.plot(x, row.fraction.values, ".-", color=BLUE, alpha=opacity)
+            one.fill_between(x, row.low.values, row.high.values, color=BLUE, alpha=0.25 * opacity, linewidth=0.0)
+        one.set_xlabel(label(table.evidence))
+        one.set_ylabel("Fraction of choices")
+        one.set_ylim(-0.02, 1.02)
+        return figure_of(one)
+
+
 def _in_plane(states: xr.DataArray, components: xr.Dataset, plane: tuple[int, int]) -> xr.DataArray:
     return project(states, components).sel(component=list(plane))
 

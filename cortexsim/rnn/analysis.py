@@ -1,4 +1,4 @@
-"""What trained networks do: fixed and slow points with their linearisation, dimensions, components, task variance."""
+"""What trained networks do: fixed and slow points and their linearisation, dimensions, task variance, choices."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cortexsim import _checks
 from cortexsim.analysis.fixed_points import NoFixedPoint
+from cortexsim.analysis.outcomes import proportion
 from cortexsim.rnn.network import Activation, Network, Parameters
 
 Floats = NDArray[np.float64]
@@ -332,6 +333,52 @@ def task_variance(rates: Mapping[str, xr.DataArray], *, normalise: bool = False)
         unit = next(iter(rates.values())).attrs.get("units", "1")
         units, long_name = ("1" if unit == "1" else f"{unit}^2"), "task variance"
     return variance.rename("task_variance").assign_attrs(units=units, long_name=long_name)
+
+
+def psychometric(choices: ArrayLike, evidence: ArrayLike, *, levels: int = 8, confidence: float = 0.95) -> xr.Dataset:
+    """Return how often networks choose one way, as a function of the evidence.
+
+    Parameters
+    ----------
+    choices
+        1 or 0, NaN for trials that do not count, shape (network, trial): what ``task.choices(outputs, trials)`` returns
+        for tasks that compare two stimuli.
+    evidence
+        Shape (trial,): ``task.evidence(trials)``.
+    levels
+        Trials are sorted by evidence and cut into as many parts of equal size.
+    confidence
+        Of Wilson's interval, 0 ... 1.
+
+    Returns
+    -------
+    Dataset (network, level)
+        `fraction` of the choices that are 1, with the interval `low` ... `high`; `n`, the number of choices; coordinate
+        `evidence` (level), the mean.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a shape does not fit, there are fewer trials than levels, or an argument does not hold what it must.
+    """
+    chosen, by = np.asarray(choices, dtype=np.float64), np.asarray(evidence, dtype=np.float64)
+    levels = _checks.check_count("levels", levels)
+    if chosen.ndim != 2 or by.shape != chosen.shape[1:]:
+        raise ValueError(
+            f"Arguments `choices` and `evidence` must have the shapes (network, trial) and (trial,), but have "
+            f"{chosen.shape} and {by.shape}."
+        )
+    if levels > by.size:
+        raise ValueError(f"Argument `levels` must be at most the number of trials, {by.size}, but is {levels}.")
+    if not np.isin(chosen[~np.isnan(chosen)], (0.0, 1.0)).all():
+        raise ValueError("Argument `choices` must be 1, 0 or NaN, but holds other values.")
+    parts = np.array_split(np.argsort(by, kind="stable"), levels)
+    by_level = [chosen[:, part] for part in parts]
+    n = xr.DataArray([(~np.isnan(c)).sum(axis=1) for c in by_level], dims=("level", "network")).transpose()
+    ones = xr.DataArray([(c == 1).sum(axis=1) for c in by_level], dims=("level", "network")).transpose()
+    means = [float(by[part].mean()) for part in parts]
+    table = proportion(ones, n, confidence).assign(n=n.assign_attrs(units="1", long_name="number of choices"))
+    return table.assign_coords(evidence=("level", means, {"units": "1", "long_name": "evidence"}))
 
 
 class _Field:

@@ -416,9 +416,14 @@ class Task(ABC):
         self._check_shapes(drawn, n, len(epochs), len(windows))
         starts = np.concatenate([[0], np.cumsum(lengths)])
         grace = _steps(self.grace, dt)
-        placed = []
+        placed: list[Window] = []
         for window, target in zip(windows, drawn.targets, strict=True):
             start, stop = int(starts[window.first]) + grace, int(starts[window.last + 1])
+            if placed and start < placed[-1].stop:
+                raise ValueError(
+                    f"Windows of {self.name!r} must come in order of time and not overlap, but {window.name!r} starts "
+                    f"before {placed[-1].name!r} ends."
+                )
             if start >= stop:
                 raise ValueError(
                     f"Window {window.name!r} of {self.name!r} must be longer than `grace` = {self.grace:g} ms, but "

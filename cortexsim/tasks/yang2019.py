@@ -337,6 +337,19 @@ class _Comparison(RingTask):
         """From 0 to twice the strongest stimulus, since two may overlap."""
         return 0.0, max(1.0, 2 * _PEAK * (self.coherence[1] + self.delta[1]))
 
+    def evidence(self, trials: Trials) -> Floats:
+        """Return by how much the first stimulus is the stronger one, shape (trial,)."""
+        return np.asarray(trials.labels["strength_1"] - trials.labels["strength_2"])
+
+    def choices(self, outputs: NDArray[np.floating[Any]], trials: Trials) -> Floats:
+        """Return what each network chooses in each trial: 1 the first stimulus, 0 the second, NaN to fixate still.
+
+        It is the stimulus nearer to the angle of `answers`; shape (network, trial).
+        """
+        answers = self.answers(outputs, trials)
+        distances = (np.abs(_around(answers - trials.labels[f"angle_{j}"])) for j in (1, 2))
+        return np.where(np.isnan(answers), np.nan, np.less(*distances))
+
     def _angles(self, u: Floats) -> tuple[Floats, Floats]:
         first = 2 * np.pi * u[0]
         return first, _apart(first, u[1])
@@ -527,6 +540,14 @@ class _Match(RingTask):
 
     _plan = _TWO
     _answers_match: ClassVar[bool] = True
+
+    def evidence(self, trials: Trials) -> Floats:
+        """Return how far apart the two stimuli are, 0 to pi, shape (trial,)."""
+        return np.abs(_around(trials.labels["angle_2"] - trials.labels["angle_1"]))
+
+    def choices(self, outputs: NDArray[np.floating[Any]], trials: Trials) -> Floats:
+        """Return what each network does in each trial: 1 for a response, 0 for holding; shape (network, trial)."""
+        return np.where(np.isnan(self.answers(outputs, trials)), 0.0, 1.0)
 
     def _trials(self, u: Floats, first: Floats, second: Floats, match: Bools, labels: dict[str, NDArray[Any]]) -> Draw:
         modalities = _coin(u[0]), _coin(u[1])
