@@ -102,7 +102,7 @@ class Folder:
         """
         file = self.file(number)
         try:
-            with np.load(file, allow_pickle=False) as arrays:
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 header = json.loads(bytes(arrays["header"]))
                 if (
                     header.pop("sweep") != self.manifest.digest
