@@ -1,8 +1,10 @@
 """Attractors, thresholds and ignition: against systems whose answers are known, and against published numbers."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -13,6 +15,7 @@ from cortexsim import analysis
 from cortexsim.circuits import FroudistWalsh2021, MejiasWang2022
 from cortexsim.plot.attractors import attractor_states, ignition_latencies, thresholds
 
+DELAY = Path(__file__).parent / "reference" / "froudistwalsh2021_delay_rates.csv"
 CUE = cx.Pulse(area="V1", input="E1_dendrite", onset=1000, duration=400, amplitude=100)
 DISTRACTOR = cx.Pulse(area="V1", input="E2_dendrite", onset=2000, duration=400, amplitude=100)
 INHIBITED = ("8m", "8l", "7A", "46d", "9/46v", "9/46d", "F5", "LIP", "45A", "F2", "F7", "24c")
@@ -110,6 +113,17 @@ def test_attractors_refuse_what_they_cannot_mean(cortex, cues):
         analysis.random_states(cortex, 2, {"S_A": (1, 0)})
     with pytest.raises(ValueError, match="did you mean 'S_A'"):
         analysis.random_states(cortex, 2, {"S_a": (0, 1)})
+
+
+def test_the_dopamine_graded_cortex_rests_or_holds_the_published_delay_pattern_for_either_item(model):
+    other = dataclasses.replace(CUE, input="E2_dendrite")
+    found = analysis.attractors(model, [CUE, other, None], ("r_E1", "r_E2"), duration=6000)
+    published = pd.read_csv(DELAY, comment="#", index_col="area")["delay_dopamine_1.5"]
+    assert sorted(found.active_areas.to_numpy().tolist()) == [[0, 0], [0, 24], [24, 0]]
+    for cue, item in enumerate(("r_E1", "r_E2")):
+        rates = found.rate.isel(attractor=int(found.reached[cue])).sel(item=item, area=list(published.index))
+        # The reference is of 5 s, before the last hundredth of a Hz has settled.
+        np.testing.assert_allclose(rates, published, atol=0.02)
 
 
 def test_a_threshold_is_found_to_the_tolerance_in_every_condition_at_once():

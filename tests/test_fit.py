@@ -1,6 +1,9 @@
 """Fits: known minima, known parameters, interrupted searches, and what data leave open."""
 
 import json
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -178,6 +181,30 @@ def test_an_interrupted_fit_goes_on_and_ends_as_an_undisturbed_one(method, tmp_p
     xr.testing.assert_identical(resumed.history, whole.history)
     assert fit(Interrupted(0), BOWL, method=method, budget=120, path=path).loss == whole.loss
     assert [p.name for p in tmp_path.iterdir()] == ["fit.nc"]
+
+
+@pytest.mark.slow
+def test_a_killed_fit_leaves_a_whole_history_and_goes_on(tmp_path):
+    program = (
+        "import sys, time\nfrom cortexsim.fit import fit\n"
+        "def slow(p):\n    time.sleep(0.02)\n    return (p['x'] - 1) ** 2\n"
+        "fit(slow, {'x': (-2, 3)}, budget=10_000, tolerance=1e-300, path=sys.argv[1])\n"
+    )
+    path = tmp_path / "fit.nc"
+    for seconds in (1.3, 1.7):
+        known = xr.load_dataset(path, engine="h5netcdf").sizes["evaluation"] if path.exists() else 0
+        run = subprocess.Popen([sys.executable, "-c", program, str(path)])
+        until = time.monotonic() + 60
+        while not path.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(seconds)
+        run.kill()
+        run.wait()
+        assert xr.load_dataset(path, engine="h5netcdf").sizes["evaluation"] >= known
+    whole = fit(lambda p: (p["x"] - 1) ** 2, {"x": (-2, 3)}, budget=300, tolerance=1e-300)
+    resumed = fit(lambda p: (p["x"] - 1) ** 2, {"x": (-2, 3)}, budget=300, tolerance=1e-300, path=path)
+    assert resumed.new_evaluations < 300
+    xr.testing.assert_identical(resumed.history, whole.history)
 
 
 def test_a_larger_budget_goes_on_from_the_file(tmp_path):

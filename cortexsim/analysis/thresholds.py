@@ -180,7 +180,8 @@ def distractor_threshold(
         kept, other = ((result[name].isel(time=-1) > active).sum("area").to_numpy() for name in items)
         return np.asarray(other > kept if outcome == "replaced" else kept == 0)
 
-    return threshold(happens, low, high, tolerance=tolerance, conditions=varied or None)
+    found = threshold(happens, low, high, tolerance=tolerance, conditions=varied or None)
+    return found.assign_attrs(outcome=outcome, active=active)
 
 
 def _answers(function: Callable[[Floats], ArrayLike], amplitudes: Floats) -> NDArray[np.bool_]:

@@ -86,7 +86,7 @@ class DelayActivity:
     Raises
     ------
     TypeError, ValueError
-        If an area is unknown, none has a value, or the window is empty.
+        If an area is unknown, none has a value, the window is empty, or an argument is of another kind.
     """
 
     model: Model
@@ -103,6 +103,8 @@ class DelayActivity:
         if not 0 <= start <= stop - _EVERY:
             raise ValueError(f"Argument `window` must span {_EVERY:g} ms at least, but is ({start:g}, {stop:g}).")
         _checks.check_positive("error", self.error)
+        if not isinstance(self.stimulus, Stimulus):
+            raise TypeError(f"Argument `stimulus` must be a Stimulus, but is {self.stimulus!r}.")
 
     @property
     def about(self) -> str:
