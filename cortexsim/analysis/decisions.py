@@ -65,15 +65,15 @@ def decision(
     names = item_variables(result, items)
     evidence = [_evidence(drives, names) for drives in drives_by_trial(result)]
     first, second = (recorded_rates(result, name).astype(np.float64) for name in names)
-    trials, time = first.sizes["trial"], first.time.to_numpy().astype(np.float64)
+    time = first.time.to_numpy().astype(np.float64)
     every = float(time[1] - time[0])
     if np.ptp(np.diff(time)) > SAME_TIME:
         raise ValueError("Rates must be sampled evenly in time, but are not; select trials or areas, not times.")
     if onset is None:
         onsets = np.array([_onset(drives) for drives in evidence])
     else:
-        onsets = np.array([check_finite("onset", onset, "ms")])
-    since = time - np.broadcast_to(onsets[:, np.newaxis], (trials, time.size))
+        onsets = np.full(first.sizes["trial"], check_finite("onset", onset, "ms"))
+    since = time - onsets[:, np.newaxis]
     level = check_finite("threshold", threshold)
     tau = check_not_negative("smoothing", smoothing, "ms")
     crossed = np.stack([_crossing(smoothed(rates.to_numpy(), every, tau), since, level) for rates in (first, second)])
@@ -88,15 +88,14 @@ def decision(
                 np.where(choice > 0, reaction, np.nan),
                 described("time from the onset of the evidence to the choice", "ms"),
             ),
-            "onset": ("trial", np.broadcast_to(onsets, trials), described("onset of the evidence", "ms")),
+            "onset": ("trial", onsets, described("onset of the evidence", "ms")),
         },
         first.isel(time=0, drop=True).coords,
         result.attrs | {"decision_threshold": level, "decision_smoothing_ms": tau},
     )
     coherence = [_coherence(drives, names) for drives in evidence]
     if not np.isnan(coherence).all():
-        along = np.broadcast_to(np.array(coherence), trials)
-        decided = decided.assign_coords(coherence=("trial", along, described("coherence", "%")))
+        decided = decided.assign_coords(coherence=("trial", coherence, described("coherence", "%")))
     return decided
 
 

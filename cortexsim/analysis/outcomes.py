@@ -74,10 +74,11 @@ def trial_outcomes(
         targets = np.array([_target(trial) for trial in shown])
     else:
         targets = np.array([check_count("target", k) for k in np.atleast_1d(target).tolist()])
-        if targets.max() > 2 or targets.size not in (1, trials):
+        targets = np.repeat(targets, trials) if targets.size == 1 else targets
+        if targets.size != trials or targets.max() > 2:
             raise ValueError(f"Argument `target` must be 1 or 2, or one of them per trial, but is {target!r}.")
-    encoding = [check_window("encoded", encoded)] if encoded is not None else [_encoding(trial) for trial in shown]
-    before = read.held_in("encoded", encoding * trials if len(encoding) == 1 else encoding)
+    encoding = [_encoding(trial) for trial in shown] if encoded is None else check_window("encoded", encoded)
+    before = read.held_in("encoded", encoding)
     end = read.held_in("delay", window)
 
     one, two = end.n_areas[:, 0], end.n_areas[:, 1]
@@ -92,10 +93,10 @@ def trial_outcomes(
     return xr.Dataset(
         {
             "outcome": ("trial", outcome, described("outcome of the trial")),
-            "target": ("trial", np.broadcast_to(targets, trials), described("item to be remembered: 1 or 2")),
+            "target": ("trial", targets, described("item to be remembered: 1 or 2")),
             "encoded": ("trial", before.held, described("item held before the distractor: 1, 2, or 0 for none")),
             "held": ("trial", end.held, described("item held at the end: 1, 2, or 0 for none")),
-            "distractor": ("trial", np.broadcast_to(distractor, trials), described("a distractor was shown", "")),
+            "distractor": ("trial", distractor, described("a distractor was shown", "")),
             "n_areas": (("trial", "item"), end.n_areas, described("number of areas that hold the item at the end")),
         },
         {**trial_coordinates(read.rates[0]), **item_coordinates(read.names)},
@@ -157,8 +158,8 @@ def n_back_outcomes(
     held = np.empty((trials, len(positions)), np.int8)
     for column, k in enumerate(positions):
         before = [(max(s[k][0] - length, s[k - 1][1]), s[k][0]) for s in sequences]
-        held[:, column] = read.held_in("gap", before * trials if len(before) == 1 else before).held
-    sequence = np.broadcast_to([[item for _, _, item in shown] for shown in sequences], (trials, max(count)))
+        held[:, column] = read.held_in("gap", before).held
+    sequence = np.array([[item for _, _, item in shown] for shown in sequences])
     shown, expected = sequence[:, n:], sequence[:, :-n]
     match, same = shown == expected, held == shown
     outcome = np.select(

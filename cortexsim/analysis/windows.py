@@ -88,9 +88,17 @@ def drives_told(result: xr.Dataset) -> tuple[tuple[Drive, ...], ...]:
 
 
 def drives_by_trial(result: xr.Dataset) -> tuple[tuple[Drive, ...], ...]:
-    """Return the same, or raise ValueError if it tells of another number of trials than the result holds."""
+    """Return the currents of each trial of a result.
+
+    Raises
+    ------
+    ValueError
+        If the attribute `stimulus` is missing, or tells of another number of trials than the result holds.
+    """
     told, trials = drives_told(result), result.sizes.get("trial", 1)
-    if len(told) not in (1, trials):
+    if len(told) == 1:
+        return told * trials
+    if len(told) != trials:
         raise ValueError(
             f"The result's attrs['stimulus'] tells of {len(told)} trials with stimuli of their own, but the result "
             f"holds {trials}; read out first, and select trials from what comes out."

@@ -247,7 +247,7 @@ def decision(
     chosen = choices.sel(area=area)
     names = item_variables(result, items)
     time = result.time.values.astype(np.float64)
-    start = np.broadcast_to(chosen.onset.values, chosen.sizes["trial"])
+    start = chosen.onset.values
     rates = [
         smoothed(result[name].sel(area=[area]).transpose("trial", "time", "area").values, time[1] - time[0], smoothing)
         for name in names
