@@ -105,6 +105,8 @@ def test_attractors_refuse_what_they_cannot_mean(cortex, cues):
     several = dataclasses.replace(cortex, circuit=MejiasWang2022(G=(0.44, 0.48)))
     with pytest.raises(ValueError, match="one condition"):
         analysis.attractors(several, cues, ITEMS)
+    with pytest.raises(TypeError, match="must be a Model"):
+        analysis.attractors(cortex.connectome, cues, ITEMS)
     with pytest.raises(TypeError, match="one Stimulus per trial"):
         analysis.attractors(cortex, cues[0], ITEMS)
     with pytest.raises(ValueError, match="above `window`"):

@@ -199,6 +199,8 @@ def attractors(
     >>> found = attractors(model, cues, ("r_A", "r_B"), active=10)  # doctest: +SKIP
     >>> found.active_areas.to_pandas(), found.basin  # doctest: +SKIP
     """
+    if not isinstance(model, Model):
+        raise TypeError(f"Argument `model` must be a Model, but is {type(model).__name__}.")
     if model.circuit.trials is not None:
         raise ValueError(
             "Attractors are those of one condition, but the circuit has parameters with one value per trial; "

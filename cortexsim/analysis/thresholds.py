@@ -151,6 +151,8 @@ def distractor_threshold(
     >>> items = ("r_E1", "r_E2")
     >>> distractor_threshold(model, trial, items, high=500, tolerance=1, duration=5000)  # doctest: +SKIP
     """
+    if not isinstance(model, Model):
+        raise TypeError(f"Argument `model` must be a Model, but is {type(model).__name__}.")
     _checks.check_known(outcome, OUTCOMES, what="outcome", where="distractor_threshold")
     active = _checks.check_finite("active", active)
     if len(items) != 2:
