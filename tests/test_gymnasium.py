@@ -119,6 +119,12 @@ def test_feedback_follows_from_the_action_before_it():
         assert np.array_equal(told, np.stack([right, ~right], axis=1))
 
 
+def test_rules_reverse_in_an_environment_as_well():
+    env = tasks.environment(tasks.RuleReversal(), dt=100)
+    rules = {tuple(env.reset(seed=seed)[1]["labels"]["rule"]) for seed in range(40)}
+    assert len(rules) == 8
+
+
 def test_the_specification_makes_the_environment_anew():
     env = tasks.environment(tasks.DelayedAnti(delay=200.0), dt=50, actions="continuous", jitter=False)
     again = env.spec.make().unwrapped
@@ -143,6 +149,30 @@ def test_inputs_out_of_bounds_are_named():
 def test_wrong_arguments_are_named(changes, error, message):
     with pytest.raises(error, match=message):
         tasks.environment(**{"task": tasks.Go(), **changes})
+
+
+@pytest.mark.parametrize(
+    ("task", "actions", "action", "message"),
+    [
+        (tasks.Go(), "discrete", 33, "from 0 to 32, but is 33"),
+        (Lever(), "discrete", 2, "from 0 to 1, but is 2"),
+        (tasks.Go(), "continuous", np.zeros(32), r"the shape \(33,\), but has \(32,\)"),
+    ],
+)
+def test_wrong_actions_are_named(task, actions, action, message):
+    env = tasks.environment(task, actions=actions)
+    env.reset()
+    with pytest.raises(ValueError, match=message):
+        env.step(action)
+
+
+def test_a_step_before_the_first_trial_or_after_its_end_is_refused():
+    env = tasks.environment(tasks.Go(), dt=100)
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(0)
+    play(env, lambda *_: 0)
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(0)
 
 
 def test_options_are_refused():

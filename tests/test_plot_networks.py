@@ -64,15 +64,15 @@ def test_paths_take_the_colour_of_their_label(rates, components):
 
 
 def test_eigenvalues_stand_in_the_complex_plane_per_second(points):
-    shown = markers(plot.eigenvalues(points).axes[0])
+    shown = markers(plot.linearisation(points).axes[0])
     unstable = points.eigenvalues.isel(point=~points.stable.values).values.ravel() * 1e3
     assert np.allclose(shown["unstable fixed point"], np.stack([unstable.real, unstable.imag], axis=1))
 
 
 def test_each_network_has_its_psychometric_curve():
     choices = np.random.default_rng(0).random((3, 80)) < 0.5
-    table = analysis.psychometric(choices, np.arange(80.0), levels=5)
-    ax = plot.psychometric(table).axes[0]
+    table = analysis.psychometric_curve(choices, np.arange(80.0), levels=5)
+    ax = plot.psychometric_curves(table).axes[0]
     curves = [line.get_xydata() for line in ax.lines if len(line.get_xydata()) == 5]
     assert np.array_equal(np.array(curves)[:, :, 1], table.fraction)
     assert np.array_equal(curves[0][:, 0], table.evidence)

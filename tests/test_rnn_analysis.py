@@ -236,7 +236,7 @@ def test_task_variance_is_the_mean_over_time_of_the_variance_over_trials():
 def test_a_psychometric_curve_counts_choices_in_parts_of_equal_size():
     evidence = np.linspace(-1, 1, 40)
     choices = np.stack([evidence > 0, np.where(np.abs(evidence) < 0.3, np.nan, 1.0)])
-    table = analysis.psychometric(choices, evidence, levels=4)
+    table = analysis.psychometric_curve(choices, evidence, levels=4)
     assert_allclose(table.fraction, [[0, 0, 1, 1], [1, 1, 1, 1]])
     assert_allclose(table.evidence, evidence.reshape(4, 10).mean(axis=1))
     assert table.n.values.tolist() == [[10] * 4, [10, 4, 4, 10]]
@@ -250,7 +250,7 @@ def test_a_network_that_answers_right_has_a_step_at_no_evidence():
     trials = task.trials(64, jitter=False)
     outputs = np.stack([np.repeat(w.target[None], w.stop - w.start, axis=0) for w in trials.windows[1:]])
     outputs = np.concatenate([np.zeros((1, trials.windows[0].stop - trials.windows[0].start, 64, 33)), outputs], axis=1)
-    table = analysis.psychometric(task.choices(outputs, trials), task.evidence(trials), levels=2)
+    table = analysis.psychometric_curve(task.choices(outputs, trials), task.evidence(trials), levels=2)
     assert_allclose(table.fraction[0], [0, 1], atol=0.1)  # the parts meet near, not at, no evidence
 
 
@@ -285,9 +285,13 @@ def test_a_network_that_answers_right_has_a_step_at_no_evidence():
             ValueError,
             "`components` must be at most 2",
         ),
-        (lambda: analysis.psychometric(np.zeros(3), np.zeros(3)), ValueError, r"\(network, trial\) and \(trial,\)"),
-        (lambda: analysis.psychometric(np.zeros((1, 3)), np.zeros(3)), ValueError, "`levels` must be at most"),
-        (lambda: analysis.psychometric(np.full((1, 9), 0.5), np.zeros(9)), ValueError, "must be 1, 0 or NaN"),
+        (
+            lambda: analysis.psychometric_curve(np.zeros(3), np.zeros(3)),
+            ValueError,
+            r"\(network, trial\) and \(trial,\)",
+        ),
+        (lambda: analysis.psychometric_curve(np.zeros((1, 3)), np.zeros(3)), ValueError, "`levels` must be at most"),
+        (lambda: analysis.psychometric_curve(np.full((1, 9), 0.5), np.zeros(9)), ValueError, "must be 1, 0 or NaN"),
         (lambda: analysis.task_variance({}), TypeError, "must be a dict"),
         (lambda: analysis.task_variance({"go": np.zeros(3)}), ValueError, "task 'go' must be a DataArray"),
         (

@@ -105,7 +105,7 @@ def state_space(
         return figure_of(one)
 
 
-def eigenvalues(points: xr.Dataset, *, ax: Axes | None = None) -> Figure:
+def linearisation(points: xr.Dataset, *, ax: Axes | None = None) -> Figure:
     """Draw the eigenvalues at fixed and slow points in the complex plane; what lies right of the line grows.
 
     Parameters
@@ -138,13 +138,13 @@ def eigenvalues(points: xr.Dataset, *, ax: Axes | None = None) -> Figure:
         return figure_of(one)
 
 
-def psychometric(table: xr.Dataset, *, ax: Axes | None = None) -> Figure:
+def psychometric_curves(table: xr.Dataset, *, ax: Axes | None = None) -> Figure:
     """Draw how often each network chooses one way over the evidence, with intervals.
 
     Parameters
     ----------
     table
-        What `rnn.analysis.psychometric` returned.
+        What `rnn.analysis.psychometric_curve` returned.
     ax
         Axes to draw on; by default a new Figure.
 

@@ -335,7 +335,9 @@ def task_variance(rates: Mapping[str, xr.DataArray], *, normalise: bool = False)
     return variance.rename("task_variance").assign_attrs(units=units, long_name=long_name)
 
 
-def psychometric(choices: ArrayLike, evidence: ArrayLike, *, levels: int = 8, confidence: float = 0.95) -> xr.Dataset:
+def psychometric_curve(
+    choices: ArrayLike, evidence: ArrayLike, *, levels: int = 8, confidence: float = 0.95
+) -> xr.Dataset:
     """Return how often networks choose one way, as a function of the evidence.
 
     Parameters

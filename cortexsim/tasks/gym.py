@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
+from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
 from cortexsim.tasks.task import Task, Trials
@@ -41,7 +42,7 @@ class TaskEnvironment(gymnasium.Env):  # type: ignore[misc]
             entry_point="cortexsim.tasks.gym:TaskEnvironment",
             kwargs={"task": task, "dt": dt, "actions": actions, "jitter": jitter},
         )
-        self._time = 0
+        self._time, self._inputs = 0, np.empty((0, len(task.inputs)), np.float32)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -76,7 +77,16 @@ class TaskEnvironment(gymnasium.Env):  # type: ignore[misc]
         ----------
         action
             Position of an output, or the values of all outputs.
+
+        Raises
+        ------
+        ValueError
+            If the action is none of these.
+        gymnasium.error.ResetNeeded
+            If no trial has begun, or it has ended.
         """
+        if self._time == len(self._inputs):
+            raise ResetNeeded("A trial must have begun, and not ended, before `step`; call `reset`.")
         outputs = self._outputs(action)
         reward = self._reward(outputs)
         self._feed_back(outputs)
@@ -84,11 +94,15 @@ class TaskEnvironment(gymnasium.Env):  # type: ignore[misc]
         return self._observation(), reward, self._time == len(self._inputs), False, self._info()
 
     def _outputs(self, action: Any) -> NDArray[np.float64]:
+        number = len(self.task.outputs)
         if self.actions == "continuous":
-            return np.asarray(action, dtype=np.float64)
-        if len(self.task.outputs) == 1:
-            return np.array([float(action)])
-        return np.asarray(np.eye(len(self.task.outputs))[action])
+            values = np.asarray(action, dtype=np.float64)
+            if values.shape != (number,):
+                raise ValueError(f"Argument `action` must have the shape ({number},), but has {values.shape}.")
+            return values
+        if action not in self.action_space:
+            raise ValueError(f"Argument `action` must be from 0 to {max(number, 2) - 1}, but is {action!r}.")
+        return np.array([float(action)]) if number == 1 else np.asarray(np.eye(number)[action])
 
     def _reward(self, outputs: NDArray[np.float64]) -> float:
         """Return this step's share of the episode's return."""

@@ -27,8 +27,8 @@ class RuleReversal(Task):
     stimulus, response, feedback, wait
         Durations of the epochs in ms, all of them jittered.
     patterns
-        The rules of a sequence, one digit per trial: 0 for rule 1, 1 for rule 2. Sequences take them in turn, so that
-        a batch of 40 holds each of the eight five times.
+        The rules of a sequence, one digit per trial: 0 for rule 1, 1 for rule 2. The sequences of a batch take them in
+        turn, from a random one on, so that a batch of 40 holds each of the eight five times.
     warmup, grace, jitter
         See `Task`.
 
@@ -43,8 +43,8 @@ class RuleReversal(Task):
 
     >>> import numpy as np
     >>> trials = RuleReversal().trials(3, seed=1, jitter=False)
-    >>> trials.labels["stimulus"][:, 0].tolist()
-    [2, 1, 1]
+    >>> trials.labels["rule"][:, 0].tolist(), trials.labels["stimulus"][:, 0].tolist()
+    ([1, 1, 2], [2, 1, 2])
     >>> outputs = np.broadcast_to([1.0, 0.0], (1, 3, 2))
     >>> trials.feedback(2, outputs)[0, :, 2:].tolist()
     [[0.0, 1.0], [1.0, 0.0], [1.0, 0.0]]
@@ -78,36 +78,42 @@ class RuleReversal(Task):
 
     @property
     def draws(self) -> int:
-        """The stimulus of each trial."""
+        """The stimulus of each trial, and the pattern of the first sequence."""
+        return self._trials + 1
+
+    @property
+    def _trials(self) -> int:
         return len(self.patterns[0])
 
     @property
     def epochs(self) -> tuple[TaskEpoch, ...]:
         """Stimulus, response, feedback and wait of each trial."""
         names = ("stimulus", "response", "feedback", "wait")
-        return tuple(TaskEpoch(name, getattr(self, name), self.jitter) for name in names) * self.draws
+        return tuple(TaskEpoch(name, getattr(self, name), self.jitter) for name in names) * self._trials
 
     @property
     def windows(self) -> tuple[TaskWindow, ...]:
         """The responses; the loss is their mean."""
-        return tuple(TaskWindow(f"response {k + 1}", 4 * k + 1, 4 * k + 1, 1 / self.draws) for k in range(self.draws))
+        return tuple(
+            TaskWindow(f"response {k + 1}", 4 * k + 1, 4 * k + 1, 1 / self._trials) for k in range(self._trials)
+        )
 
     @property
     def penalised(self) -> tuple[bool, ...]:
         """The responses."""
-        return (False, True, False, False) * self.draws
+        return (False, True, False, False) * self._trials
 
     @property
     def task_trials(self) -> tuple[int, ...]:
         """The stimuli."""
-        return tuple(range(0, 4 * self.draws, 4))
+        return tuple(range(0, 4 * self._trials, 4))
 
     def draw(self, u: Floats) -> Draw:
         """Return the sequences that random numbers give; see `Task.draw`."""
-        trials, n = u.shape
-        rows = np.arange(n)
-        rules = np.array([[int(digit) for digit in pattern] for pattern in self.patterns])[rows % len(self.patterns)].T
-        stimuli = (u >= 0.5).astype(np.int64)
+        trials, rows = self._trials, np.arange(u.shape[1])
+        n, known = len(rows), np.array([[int(digit) for digit in pattern] for pattern in self.patterns])
+        rules = known[(rows + int(u[-1, 0] * len(known))) % len(known)].T
+        stimuli = (u[:-1] >= 0.5).astype(np.int64)
         before = np.concatenate([np.zeros((1, n), dtype=np.int64), rules[:-1]])
         correct, expected = stimuli ^ rules, stimuli ^ before
         inputs = np.zeros((4 * trials, n, 4))
