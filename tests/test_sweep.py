@@ -323,7 +323,7 @@ def test_a_sweep_killed_at_random_moments_ends_with_the_bytes_of_an_undisturbed_
     assert {name: content for name, content in killed.items() if not name.startswith(".")} == undisturbed
     assert len(undisturbed) == points + 1
     xr.testing.assert_identical(collect(tmp_path / "killed"), collect(tmp_path / "undisturbed"))
-    # No finished point is computed again: a kill costs the chunk in flight, and so may each chunk that two begin at once
+    # No finished point is computed again: a kill costs the chunk in flight, and so may a chunk that two begin at once
     computed = len((tmp_path / "log of killed").read_text().splitlines())
     assert 2 * points <= computed < 2 * (2 * points) + 2 * kills
     assert len((tmp_path / "log").read_text().splitlines()) == 2 * points
@@ -386,7 +386,7 @@ def test_a_dask_cluster_gives_the_same_though_workers_are_killed(tmp_path: Path)
         before = set(client.run(os.getpid).values())
         result = sweep(kills_its_worker_once, axes, folder=tmp_path / "dask", chunk=2, engine="dask")
         assert (tmp_path / "marker").exists()
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=120)
         assert set(client.run(os.getpid).values()) != before
         with joblib.parallel_config(backend="dask"):
             xr.testing.assert_identical(sweep(table, AXES), sweep(table, AXES, workers=1, engine="threads"))
@@ -405,9 +405,14 @@ def kills_its_worker(x: int) -> int:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_point_that_kills_every_dask_worker_is_a_failed_point() -> None:
+    import dask
     from distributed import Client, LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster):
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),  # by default it tries four workers
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster),
+    ):
         result = sweep(kills_its_worker, {"x": range(5)}, chunk=1, engine="dask")
     failed = failed_points(result)
     assert 3 in failed.x.tolist()  # a cluster also blames what else the worker had
