@@ -2,7 +2,19 @@
 
 __version__ = "0.1.0"
 
-from cortexsim import analysis, circuits, connectome, datasets, gradients, plot, validate
+from cortexsim import (
+    analysis,
+    circuits,
+    connectome,
+    datasets,
+    fitting,
+    gradients,
+    learning,
+    plot,
+    protocols,
+    tasks,
+    validate,
+)
 from cortexsim.connectome import (
     Connectome,
     load_connectome,
@@ -13,6 +25,7 @@ from cortexsim.connectome import (
     synthetic_gradients,
     write_connectome,
 )
+from cortexsim.fitting import fit
 from cortexsim.model import Model
 from cortexsim.paired import compare, paired
 from cortexsim.protocols import working_memory
@@ -53,13 +66,17 @@ __all__ = [
     "compare",
     "connectome",
     "datasets",
+    "fit",
+    "fitting",
     "gradients",
+    "learning",
     "load",
     "load_connectome",
     "memory_estimate",
     "optogenetics",
     "paired",
     "plot",
+    "protocols",
     "read_connectome",
     "save",
     "simulate",
@@ -67,6 +84,7 @@ __all__ = [
     "sln_from_hierarchy",
     "synthetic_connectome",
     "synthetic_gradients",
+    "tasks",
     "validate",
     "working_memory",
     "write_connectome",

@@ -63,7 +63,7 @@ class Plan:
     @property
     def times(self) -> NDArray[np.float64]:
         """The times of the samples, in ms."""
-        return (self.first_step + np.arange(self.samples) * self.every_steps) * self.dt
+        return np.asarray((self.first_step + np.arange(self.samples) * self.every_steps) * self.dt, dtype=np.float64)
 
     @property
     def every_steps(self) -> int:

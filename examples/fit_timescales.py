@@ -23,7 +23,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import cortexsim as cx
-from cortexsim import fit
+from cortexsim import fitting
 from cortexsim.plot.fit import fit_history, fit_profile, fit_sensitivity
 
 BOUNDS = {"eta": (0.2, 0.75), "mu_EE": (26.0, 36.0)}  # 1, pA/Hz
@@ -38,14 +38,14 @@ def main(out: Path = Path()) -> None:
     """Fit, print parameters and timescales, and write the figure into the folder `out`."""
     out.mkdir(parents=True, exist_ok=True)
     cortex = cx.Model(cx.load_connectome("macaque29"), cx.circuits.Chaudhuri2015(), cx.gradients.macaque29())
-    measured, regions = fit.murray2014(cortex.areas)
-    target = fit.Timescales(cortex, measured, "r_E", regions=regions, input="E", max_lag=450, error=SPREAD)
+    measured, regions = fitting.murray2014(cortex.areas)
+    target = fitting.Timescales(cortex, measured, "r_E", regions=regions, input="E", max_lag=450, error=SPREAD)
 
-    found = fit.fit(
+    found = fitting.fit(
         target, BOUNDS, method="least_squares", start=START, tolerance=TOLERANCE, path=out / "fit_timescales.nc"
     )
-    along = fit.profile(target, found, "eta", GRADIENTS, restarts=0, tolerance=TOLERANCE, error=1.0)
-    told = fit.sensitivity(target, found, error=1.0)
+    along = fitting.profile(target, found, "eta", GRADIENTS, restarts=0, tolerance=TOLERANCE, error=1.0)
+    told = fitting.sensitivity(target, found, error=1.0)
 
     print(f"{found.history.sizes['evaluation']} evaluations, {found.new_evaluations} of them new\n")
     for name, value in found.best.items():
@@ -65,7 +65,7 @@ def main(out: Path = Path()) -> None:
 
 def draw(
     cortex: cx.Model,
-    found: fit.Fit,
+    found: fitting.Fit,
     measured: xr.DataArray,
     regions: dict[str, tuple[str, ...]],
     along: xr.Dataset,
@@ -79,7 +79,7 @@ def draw(
     hierarchy = cortex.area_maps.hierarchy
     for model, colour, name in (
         (cortex, GREY, "published"),
-        (fit.vary(cortex, found.best), BLUE, "fitted"),
+        (fitting.vary(cortex, found.best), BLUE, "fitted"),
     ):
         times = cx.analysis.timescales(model, "r_E", input="E", max_lag=1000)
         left.plot(hierarchy, times, "o", color=colour, markersize=4, label=name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from cortexsim.fit import Fit
+from cortexsim.fitting import Fit
 from cortexsim.plot.style import BLUE, GREY, VERMILION, axes_for, figure_of, styled
 
 if TYPE_CHECKING:

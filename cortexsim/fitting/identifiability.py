@@ -11,8 +11,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cortexsim import _checks
-from cortexsim.fit.evaluations import Evaluations, Function
-from cortexsim.fit.search import Fit, NoFiniteLoss, fit
+from cortexsim.fitting.evaluations import Evaluations, Function
+from cortexsim.fitting.search import Fit, NoFiniteLoss, fit
 
 Floats = NDArray[np.float64]
 

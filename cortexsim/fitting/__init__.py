@@ -1,8 +1,8 @@
 """Parameters that make a model do what is measured: the search, ready targets, and how well the data tell them."""
 
-from cortexsim.fit.identifiability import profile, sensitivity
-from cortexsim.fit.search import METHODS, Fit, NoFiniteLoss, fit
-from cortexsim.fit.targets import DelayActivity, Timescales, murray2014, vary
+from cortexsim.fitting.identifiability import profile, sensitivity
+from cortexsim.fitting.search import METHODS, Fit, NoFiniteLoss, fit
+from cortexsim.fitting.targets import DelayActivity, Timescales, murray2014, vary
 
 __all__ = [
     "METHODS",

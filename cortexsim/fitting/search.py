@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cortexsim import _checks
-from cortexsim.fit.evaluations import BudgetSpent, Evaluations, Function
+from cortexsim.fitting.evaluations import BudgetSpent, Evaluations, Function
 
 Floats = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from scipy.stats import t as student
 import cortexsim as cx
 from cortexsim.analysis import NoFixedPoint, eigenvalues
 from cortexsim.circuits import Chaudhuri2015, MejiasWang2022
-from cortexsim.fit import (
+from cortexsim.fitting import (
     METHODS,
     DelayActivity,
     NoFiniteLoss,
@@ -186,7 +186,7 @@ def test_an_interrupted_fit_goes_on_and_ends_as_an_undisturbed_one(method, tmp_p
 @pytest.mark.slow
 def test_a_killed_fit_leaves_a_whole_history_and_goes_on(tmp_path):
     program = (
-        "import sys, time\nfrom cortexsim.fit import fit\n"
+        "import sys, time\nfrom cortexsim.fitting import fit\n"
         "def slow(p):\n    time.sleep(0.02)\n    return (p['x'] - 1) ** 2\n"
         "fit(slow, {'x': (-2, 3)}, budget=10_000, tolerance=1e-300, path=sys.argv[1])\n"
     )
