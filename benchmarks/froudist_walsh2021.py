@@ -16,21 +16,21 @@ import os
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
 import argparse
-import datetime
 import json
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from measuring import cpu_seconds, functions_alone, in_turn, machine, ratios, spread, table, wall_seconds
 
 import cortexsim as cx
 
@@ -237,44 +237,6 @@ def agreement(size: Size) -> list[list[str]]:
 # --- Measuring -------------------------------------------------------------------------------------------------------
 
 
-def cpu_seconds(run: Callable[[], object]) -> float:
-    """Return the CPU time of one call."""
-    start = time.process_time()
-    run()
-    return time.process_time() - start
-
-
-def wall_seconds(run: Callable[[], object]) -> float:
-    """Return the wall-clock time of one call."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
-def in_turn(
-    rounds: int, clock: Callable[[Callable[[], object]], float], **runs: Callable[[], object]
-) -> dict[str, list[float]]:
-    """Return the times of each run, one per round: all run once unseen, then take turns."""
-    for run in runs.values():
-        run()
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            times[name].append(clock(run))
-    return times
-
-
-def spread(values: Sequence[float], scale: float = 1.0, digits: int = 2) -> str:
-    """Return 'median (smallest-largest)'."""
-    low, middle, high = (scale * v for v in (min(values), statistics.median(values), max(values)))
-    return f"{middle:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
-
-
-def ratios(slow: Sequence[float], fast: Sequence[float], scale: float = 1.0) -> list[float]:
-    """Return slow / fast, pair by pair."""
-    return [scale * s / f for s, f in zip(slow, fast, strict=True)]
-
-
 @dataclass(frozen=True)
 class Batch:
     """Seconds per step and trial of each program, one per round."""
@@ -289,9 +251,9 @@ class Batch:
             [
                 str(self.trials),
                 name,
-                spread(times, 1e6),
-                spread(times, 1e3 / DT, 4),
-                spread(ratios(plain_times, times), digits=0 if times is not plain_times else 1),
+                spread(times, 2, 1e6),
+                spread(times, 4, 1e3 / DT),
+                spread(ratios(plain_times, times), 0 if times is not plain_times else 1),
             ]
             for name, times in self.per_step.items()
         ]
@@ -307,24 +269,23 @@ def measure_batch(size: Size, trials: int) -> Batch:
         "cortexsim, float32, noise off": lambda: simulate(duration, trials=trials, noise=False, dtype="float32"),
         "plain NumPy, float64": lambda: plain(short, None if trials == 1 else trials),
     }
-    times = in_turn(size.rounds, cpu_seconds, **runs)
+    times = in_turn(size.rounds, {name: partial(cpu_seconds, run) for name, run in runs.items()})
     steps = {name: round((short if name.startswith("plain") else duration) / DT) for name in runs}
     return Batch(trials, {name: [t / steps[name] / trials for t in ts] for name, ts in times.items()})
 
 
 def measure_call(size: Size) -> list[float]:
     """Return the CPU seconds of a one-step run: checking, laying out, labelling."""
-    return in_turn(3 * size.rounds, cpu_seconds, call=lambda: simulate(DT, every=DT))["call"]
+    return in_turn(3 * size.rounds, {"call": partial(cpu_seconds, lambda: simulate(DT, every=DT))})["call"]
 
 
-def measure_threads(size: Size) -> dict[str, list[float]]:
+def measure_threads(size: Size) -> dict[int, list[float]]:
     """Return the wall-clock seconds of the batch on one thread and on two, in turn."""
-    return in_turn(
-        size.rounds,
-        wall_seconds,
-        one=lambda: simulate(size.batch, trials=size.trials),
-        two=lambda: simulate(size.batch, trials=size.trials, threads=2),
-    )
+
+    def seconds(threads: int) -> float:
+        return wall_seconds(lambda: simulate(size.batch, trials=size.trials, threads=threads))
+
+    return in_turn(size.rounds, {threads: partial(seconds, threads) for threads in (1, 2)})
 
 
 _FRESH_PROCESS = """
@@ -366,84 +327,23 @@ def measure_start(size: Size) -> dict[str, list[float]]:
 
 def measure_functions(size: Size) -> dict[str, dict[str, list[float]]]:
     """Return seconds per number of an exp and a standard normal, in the kernel and in NumPy."""
-    from numba import njit
-
-    from cortexsim.kernel import maths, random, simd
-
-    at_once, count = 8, 1024
-
-    exp = maths.exp
-
-    @njit(error_model="numpy", fastmath=maths.FLAGS)
-    def exponential(x, y, repeats):
-        for _ in range(repeats):
-            for k in range(0, x.size, at_once):
-                simd.store(y, k, exp(simd.load(x, k, at_once)))
-
-    @njit(error_model="numpy", fastmath=maths.FLAGS)
-    def draw(z, repeats):
-        # As the kernel does: 16 counters at a time, four normals of each.
-        area = simd.spread(np.uint32(1), 16)
-        for n in range(repeats):
-            for k in range(0, z.size, 64):
-                at = simd.spread(np.uint32(n), 16), simd.spread(np.uint32(k), 16), area, area
-                z0, z1, z2, z3 = random.normals(*at, np.uint32(0), np.uint32(0))
-                simd.store(z, k, z0)
-                simd.store(z, k + 16, z1)
-                simd.store(z, k + 32, z2)
-                simd.store(z, k + 48, z3)
-
-    x64 = np.linspace(-5, 5, count)
-    x32, out64, out32 = x64.astype("float32"), np.empty(count), np.empty(count, "float32")
-    rng = np.random.default_rng(0)
-    repeats = 2000
+    numbers, blocks = 2000 * 1024, range(2000)
+    x, out, rng = np.linspace(-5, 5, 1024), np.empty(1024), np.random.default_rng(0)
+    in_double, in_single = functions_alone("float64", numbers), functions_alone("float32", numbers)
     times = in_turn(
         size.rounds,
-        cpu_seconds,
-        exp_float64=lambda: exponential(x64, out64, repeats),
-        exp_float32=lambda: exponential(x32, out32, repeats),
-        exp_NumPy=lambda: [np.exp(x64, out=out64) for _ in range(repeats)],
-        normal_kernel=lambda: draw(out32, repeats),
-        normal_NumPy=lambda: [rng.standard_normal(out=out64) for _ in range(repeats)],
+        {
+            "exp_float64": in_double["exp"],
+            "exp_float32": in_single["exp"],
+            "exp_NumPy": partial(cpu_seconds, lambda: [np.exp(x, out=out) for _ in blocks]),
+            "normal_kernel": in_single["normal"],
+            "normal_NumPy": partial(cpu_seconds, lambda: [rng.standard_normal(out=out) for _ in blocks]),
+        },
     )
-    return {name: [t / count / repeats for t in ts] for name, ts in times.items()}
+    return {name: [t / numbers for t in ts] for name, ts in times.items()}
 
 
 # --- The report ------------------------------------------------------------------------------------------------------
-
-
-def machine() -> str:
-    """Return what the times depend on: processor, versions, load."""
-    import llvmlite.binding
-    import numba
-
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        name = models[0] if models else name
-    features = llvmlite.binding.get_host_cpu_features()
-    registers = next((f"{key.upper()} registers" for key in ("avx512f", "avx2") if features.get(key)), "")
-    load = f"load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
-    facts = [
-        name,
-        f"{os.cpu_count()} cores",
-        registers,
-        platform.platform(),
-        f"Python {platform.python_version()}",
-        f"NumPy {np.__version__}",
-        f"Numba {numba.__version__}",
-        f"cortexsim {cx.__version__}",
-        f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
-        load,
-    ]
-    return ", ".join(fact for fact in facts if fact)
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def report(size: Size, quick: bool) -> str:
@@ -459,7 +359,7 @@ def report(size: Size, quick: bool) -> str:
     first = "cortexsim, float64"
     per_step = {b.trials: [1e6 * t for t in b.per_step[first]] for b in (alone, batch)}
     aims = [
-        [what, f"{aim:g} {unit}", spread(values), "yes" if statistics.median(values) <= aim else "no"]
+        [what, f"{aim:g} {unit}", spread(values, 2), "yes" if statistics.median(values) <= aim else "no"]
         for what, aim, unit, values in (
             ("one trial, float64, noise on", AIM_ALONE, "us per step", per_step[1]),
             (f"batch of {size.trials}, float64, noise on", AIM_BATCH, "us per step and trial", per_step[size.trials]),
@@ -472,10 +372,10 @@ def report(size: Size, quick: bool) -> str:
         [what, f"{low:g} to {high:g}", f"{low / statistics.median(ours):.0f} to {high / statistics.median(ours):.0f}"]
         for what, low, high in QUOTED
     ]
-    starts = [["`import cortexsim`", spread(start["import"])]]
+    starts = [["`import cortexsim`", spread(start["import"], 2)]]
     if start["cold"]:
-        starts.append(["first `simulate`, no kernel on disk: compiles", spread(start["cold"], digits=1)])
-    starts.append(["first `simulate`, kernel on disk: imports Numba, loads", spread(start["warm"])])
+        starts.append(["first `simulate`, no kernel on disk: compiles", spread(start["cold"])])
+    starts.append(["first `simulate`, kernel on disk: imports Numba, loads", spread(start["warm"], 2)])
 
     n_areas = len(CORTEX.areas)
     bounds = []
@@ -485,9 +385,9 @@ def report(size: Size, quick: bool) -> str:
         normals = [8 * n_areas * t for t in functions["normal_kernel"]]
         on, off = (batch.per_step[f"cortexsim, {dtype}{noise}"] for noise in ("", ", noise off"))
         noise = [a - b for a, b in zip(on, off, strict=True)]
-        bounds.append([name, *(spread(v, 1e6) for v in (on, noise, normals, exps))])
+        bounds.append([name, *(spread(v, 2, 1e6) for v in (on, noise, normals, exps))])
     costs = [
-        [name, *(spread(functions[key], 1e9) if key else "" for key in keys)]
+        [name, *(spread(functions[key], 2, 1e9) if key else "" for key in keys)]
         for name, keys in (
             ("exp", ("exp_float64", "exp_float32", "exp_NumPy")),
             ("standard normal", (None, "normal_kernel", "normal_NumPy")),
@@ -519,7 +419,7 @@ def report(size: Size, quick: bool) -> str:
         ),
         f"Plain NumPy works on arrays (population, area) or (population, trial, area) in float64, noise on; its "
         f"batches are of {size.plain_batch / DT:.0f} steps. Checking, laying out and labelling take "
-        f"{spread(call, 1e3, 1)} ms of CPU in each call of `simulate`: "
+        f"{spread(call, scale=1e3)} ms of CPU in each call of `simulate`: "
         f"{1e6 * statistics.median(call) / (size.alone / DT):.2f} us of each step of the single trial.",
         "## The authors' program, quoted",
         table(["version", "CPU s per simulated s", "over cortexsim float64, one trial"], quoted),
@@ -527,7 +427,7 @@ def report(size: Size, quick: bool) -> str:
         f"## Two threads against one, {size.trials} trials, float64, wall clock",
         table(
             ["one thread (s)", "two threads (s)", "one over two, pair by pair"],
-            [[spread(threads["one"]), spread(threads["two"]), spread(ratios(threads["one"], threads["two"]))]],
+            [[spread(threads[1], 2), spread(threads[2], 2), spread(ratios(threads[1], threads[2]), 2)]],
         ),
         "## Starting, in fresh processes, wall clock",
         table(["what", "s"], starts),

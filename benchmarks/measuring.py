@@ -1,4 +1,4 @@
-"""What the benchmarks share: clocks, turns, and Markdown tables of medians."""
+"""What the benchmarks share: clocks, turns, the kernel's functions by themselves, and Markdown tables of medians."""
 
 from __future__ import annotations
 
@@ -43,9 +43,51 @@ def in_turn(rounds: int, runs: Mapping[Name, Callable[[], float]]) -> dict[Name,
     return times
 
 
-def spread(values: Sequence[float], digits: int = 1) -> str:
-    """Return 'median (smallest-largest)'."""
-    low, middle, high = min(values), statistics.median(values), max(values)
+def functions_alone(dtype: str, numbers: int) -> dict[str, Callable[[], float]]:
+    """Return runs that give the CPU time of `numbers` (a multiple of 1024) exponentials and standard normals.
+
+    As in the kernel, on blocks of 64 bytes and 8 counters; normals are float32 in either precision.
+    """
+    from numba import njit
+
+    from cortexsim.kernel import maths, random, simd
+
+    compiled = njit(error_model="numpy", fastmath=maths.FLAGS)
+    n, exp = 64 // np.dtype(dtype).itemsize, maths.exp
+
+    @compiled
+    def exponential(x, y, repeats):
+        for _ in range(repeats):
+            for k in range(0, x.size, n):
+                simd.store(y, k, exp(simd.load(x, k, n)))
+
+    @compiled
+    def draw(keys, z, repeats, k0, k1):
+        for step in range(repeats):
+            for k in range(0, z.size, 32):
+                trial, low, high = simd.load(keys, k, 8), simd.load(keys, k + 8, 8), simd.load(keys, k + 16, 8)
+                z0, z1, z2, z3 = random.normals(simd.spread(np.uint32(step), 8), trial, low, high, k0, k1)
+                simd.store(z, k, z0)
+                simd.store(z, k + 8, z1)
+                simd.store(z, k + 16, z2)
+                simd.store(z, k + 24, z3)
+
+    x, y, z = np.linspace(-5, 5, 1024).astype(dtype), np.empty(1024, dtype), np.empty(1024, "float32")
+    keys, seed = np.arange(1024, dtype=np.uint32), (np.uint32(1), np.uint32(2))
+    return {
+        "exp": lambda: cpu_seconds(lambda: exponential(x, y, numbers // 1024)),
+        "normal": lambda: cpu_seconds(lambda: draw(keys, z, numbers // 1024, *seed)),
+    }
+
+
+def ratios(slow: Sequence[float], fast: Sequence[float]) -> list[float]:
+    """Return slow / fast, pair by pair."""
+    return [s / f for s, f in zip(slow, fast, strict=True)]
+
+
+def spread(values: Sequence[float], digits: int = 1, scale: float = 1.0) -> str:
+    """Return 'median (smallest-largest)' of scale times the values."""
+    low, middle, high = (scale * v for v in (min(values), statistics.median(values), max(values)))
     return f"{middle:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
 
 

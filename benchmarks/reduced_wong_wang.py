@@ -7,7 +7,7 @@
 
 Additive noise, Euler-Maruyama with steps of .5 ms, every tenth kept, one synthetic connectome of 40 areas and one of
 400. A node-update is one step of one area of one trial. All take turns, one core each; numbers are medians, with the
-smallest and the largest in brackets. CPU time is of the whole call, compiling excluded.
+smallest and the largest in brackets. CPU time is of the whole call that runs a model; making and compiling it is not.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import os
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
 import argparse
+import functools
 import json
 import statistics
 import subprocess
@@ -30,7 +31,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from measuring import cpu_seconds, in_turn, machine, spread, table, wall_seconds
+from measuring import cpu_seconds, functions_alone, in_turn, machine, ratios, spread, table, wall_seconds
 
 import cortexsim as cx
 
@@ -118,11 +119,16 @@ def couplings(trials: int) -> float | tuple[float, ...]:
     return 1.2 if trials == 1 else tuple(np.linspace(1.2, 1.3, trials))
 
 
+@functools.cache
+def model(areas: int, trials: int) -> cx.Model:
+    """Return the model, made once as those of the others are."""
+    return cx.Model(CORTEX[areas], cx.circuits.ReducedWongWang(G=couplings(trials)))
+
+
 def simulate(areas: int, trials: int, steps: int, **how: object) -> xr.Dataset:
     """Run the simulator as a user does, on one thread unless told."""
-    model = cx.Model(CORTEX[areas], cx.circuits.ReducedWongWang(G=couplings(trials)))
     how = {"threads": 1, "every": EVERY} | how
-    return cx.simulate(model, duration=steps * DT, dt=DT, trials=trials, progress=False, **how)
+    return cx.simulate(model(areas, trials), duration=steps * DT, dt=DT, trials=trials, progress=False, **how)
 
 
 # --- The others, each in a process and an environment of its own -----------------------------------------------------
@@ -195,15 +201,14 @@ class Limits:
 
 
 def measure_limits(size: Size, dtype: str) -> Limits:
-    """Measure the arithmetic that stays in registers, and reading from arrays of 16 KB, 256 KB and 4 MB."""
+    """Measure the arithmetic that stays in registers, and reading from arrays of 16 KB to 1.25 MB."""
     from numba import njit
 
-    from cortexsim.kernel import maths, random, simd, source
+    from cortexsim.kernel import maths, simd, source
 
     compiled = njit(error_model="numpy", fastmath=maths.FLAGS)
-    n, two = source.width(dtype), 2 * source.width(dtype)
-    exp, load, store = maths.exp, simd.load, simd.store
     item = np.dtype(dtype).itemsize
+    n, load, store = source.register_bytes() // item, simd.load, simd.store
 
     @compiled
     def multiply_add(x, y, repeats):
@@ -239,40 +244,22 @@ def measure_limits(size: Size, dtype: str) -> Limits:
                 r = r + load(x, k + 7 * n, n)
         store(y, 0, a + b + c + d + e + p + q + r)
 
-    @compiled
-    def exponential(x, y, repeats):
-        for _ in range(repeats):
-            for k in range(0, x.size, two):
-                store(y, k, exp(load(x, k, two)))
-
-    @compiled
-    def draw(z, repeats):
-        # As the kernel does for many variables: 16 counters at a time, four normals of each.
-        area = simd.spread(np.uint32(1), 16)
-        for step in range(repeats):
-            for k in range(0, z.size, 64):
-                at = simd.spread(np.uint32(step), 16), simd.spread(np.uint32(k), 16), area, area
-                z0, z1, z2, z3 = random.normals(*at, np.uint32(0), np.uint32(0))
-                store(z, k, z0)
-                store(z, k + 16, z1)
-                store(z, k + 32, z2)
-                store(z, k + 48, z3)
-
     out, few = np.empty(1024, dtype), size.bytes_read // 2**7
-    near_half, x = np.linspace(0.4, 0.6, 10 * n).astype(dtype), np.linspace(-5, 5, 1024).astype(dtype)
-    z = np.empty(1024, "float32")
+    near_half = np.linspace(0.4, 0.6, 10 * n).astype(dtype)
     # From the start of a cache line, so that no register is read across two of them.
-    raw = {b: np.zeros(b // item + 64, dtype) for b in (2**14, 2**18, 2**22)}
+    raw = {b: np.zeros(b // item + 64, dtype) for b in (2**14, 2**18, 5 * 2**18)}
     arrays = {b: whole[-whole.ctypes.data % 64 // item :][: b // item] for b, whole in raw.items()}
     runs = {
-        "fma": (10 * few * n, lambda: multiply_add(near_half, out, few)),
-        "exp": (few // 1024 * 1024, lambda: exponential(x, out, few // 1024)),
-        "normal": (few // 1024 * 1024, lambda: draw(z, few // 1024)),
+        "fma": (10 * few * n, lambda: cpu_seconds(lambda: multiply_add(near_half, out, few))),
+        **{name: (few, run) for name, run in functions_alone(dtype, few).items()},
     }
     for b, array in arrays.items():
         repeats = size.bytes_read * 2 // b
-        runs[f"read {b}"] = (repeats * array.size, lambda array=array, repeats=repeats: read(array, out, repeats))
-    times = in_turn(max(size.rounds, 3), {name: lambda run=run: cpu_seconds(run) for name, (_, run) in runs.items()})
+        runs[f"read {b}"] = (
+            repeats * array.size,
+            lambda array=array, repeats=repeats: cpu_seconds(lambda: read(array, out, repeats)),
+        )
+    times = in_turn(max(size.rounds, 3), {name: run for name, (_, run) in runs.items()})
     per_number = {name: [t / runs[name][0] for t in ts] for name, ts in times.items()}
     return Limits(
         per_number["fma"],
@@ -282,17 +269,40 @@ def measure_limits(size: Size, dtype: str) -> Limits:
     )
 
 
-def bound(work: Workload, dtype: str, limits: Limits) -> tuple[list[str], float]:
-    """Return (ns per node-update of each part at the machine's best, their sum as millions per second)."""
+def measure_products(size: Size, dtype: str) -> dict[Workload, list[float]]:
+    """Return the seconds per node-update of the kernel's long-range product alone, one per round."""
+    from numba import njit
+
+    from cortexsim.kernel import maths
+    from cortexsim.kernel.lanes import Lanes
+
+    every = {w: Lanes(model(w.areas, w.trials), range(w.trials), (), (), np.dtype(dtype), DT) for w in WORKLOADS}
+    couple = next(iter(every.values()))._advance.py_func.__globals__["couple"]
+
+    @njit(error_model="numpy", fastmath=maths.FLAGS)
+    def product(buf, weights, gathered, n_blocks, n_areas, by_trial, repeats):
+        for _ in range(repeats):
+            couple(buf, 0, weights, gathered, n_blocks, n_areas, by_trial)
+
+    def seconds(work: Workload) -> float:
+        lanes = every[work]
+        updates = work.areas * (lanes.width if lanes.by_trial else 1)
+        repeats = max(1, size.bytes_read // 2**3 // updates // work.areas)
+        gathered = np.empty(lanes.blocks * lanes.width, dtype)
+        arguments = lanes._buffer.ravel(), lanes._weights, gathered, lanes.blocks, work.areas, lanes.by_trial
+        return cpu_seconds(lambda: product(*arguments, repeats)) / repeats / updates
+
+    return in_turn(max(size.rounds, 3), {work: lambda work=work: seconds(work) for work in WORKLOADS})
+
+
+def machine_limit(work: Workload, dtype: str, limits: Limits) -> tuple[float, float]:
+    """Return ns per node-update of the multiply-adds, and of reading the weights, at the machine's best."""
     item = np.dtype(dtype).itemsize
     size = work.areas**2 * item
     cache = next((b for b in limits.read if size <= b), max(limits.read))
-    multiply = 1e9 * work.areas * min(limits.fma)
-    # One run reads each weight for one lane; in a batch a weight that has been read serves many trials.
-    weights = 1e9 * work.areas * min(limits.read[cache]) if work.trials == 1 else 0.0
-    exp, normal = 1e9 * min(limits.exp), 1e9 * min(limits.normal)
-    parts = [f"{ns:.2f}" if ns else "" for ns in (multiply, weights, exp, normal)]
-    return parts, 1e3 / (max(multiply, weights) + exp + normal)
+    # One run reads each weight for one node-update; in a batch a weight that has been read serves 64 bytes of trials.
+    sharing = 1 if work.trials == 1 else min(work.trials, 64 // item)
+    return 1e9 * work.areas * min(limits.fma), 1e9 * work.areas * min(limits.read[cache]) / sharing
 
 
 # --- The report ------------------------------------------------------------------------------------------------------
@@ -332,9 +342,9 @@ def measure(
     return measured
 
 
-def measure_call(size: Size) -> dict[int, list[float]]:
-    """Return the CPU milliseconds of a run of one sample: checking, laying out, labelling, by number of areas."""
-    runs = {n: lambda n=n: 1e3 * cpu_seconds(lambda: simulate(n, 1, 1, every=DT)) for n in CORTEX}
+def measure_call(size: Size) -> dict[Workload, list[float]]:
+    """Return the CPU seconds of a run of one step: checking, laying out, labelling."""
+    runs = {w: lambda w=w: cpu_seconds(lambda: simulate(w.areas, w.trials, 1, every=DT)) for w in WORKLOADS}
     return in_turn(3 * size.rounds, runs)
 
 
@@ -360,6 +370,7 @@ def report(size: Size, quick: bool, folder: Path | None) -> str:
         }
         agreed = agreement(size, asked)
         limits = {dtype: measure_limits(size, dtype) for dtype in PRECISIONS}
+        products = {dtype: measure_products(size, dtype) for dtype in PRECISIONS}
         wall, cpu = time.perf_counter(), sum(os.times()[:4])
         measured = measure(size, asked)
     # The processes of the others have ended: their time counts as that of children.
@@ -369,18 +380,23 @@ def report(size: Size, quick: bool, folder: Path | None) -> str:
     aims, bounds, rows = [], [], []
     for work, programs in measured.items():
         for k, dtype in enumerate(PRECISIONS):
-            ours, quiet = (programs[f"cortexsim, {dtype}{noise}"][2] for noise in ("", ", noise off"))
-            met = statistics.median(ours) >= work.aims[k]
-            parts, most = bound(work, dtype, limits[dtype])
-            reached = f"{statistics.median(ours) / most:.0%}"
-            aims.append(
-                [str(work), dtype, str(work.aims[k]), spread(ours), "yes" if met else "no", f"{most:.0f}", reached]
-            )
-            noise = [1e3 / a - 1e3 / b for a, b in zip(ours, quiet, strict=True)]
-            bounds.append([str(work), dtype, spread([1e3 / m for m in ours]), spread(noise), *parts])
+            ours, quiet = (programs[f"cortexsim, {dtype}{noise}"] for noise in ("", ", noise off"))
+            _, steps, ms = ours
+            met = statistics.median(ms) >= work.aims[k]
+            exp, normal = 1e9 * min(limits[dtype].exp), 1e9 * min(limits[dtype].normal)
+            multiply, weights = machine_limit(work, dtype, limits[dtype])
+            most = 1e3 / (max(multiply, weights) + exp + normal)
+            aims.append([str(work), dtype, str(work.aims[k]), spread(ms), "yes" if met else "no"])
+            aims[-1] += [f"{most:.0f}", f"{statistics.median(ms) / most:.0%}"]
+            ns = [1e3 / m for m in ms]
+            noise = [n - 1e3 / m for n, m in zip(ns, quiet[2], strict=True)]
+            one_call = 1e9 * statistics.median(call[work]) / (work.areas * work.trials * steps)
+            parts = [one_call, 1e9 * min(products[dtype][work]), exp, normal]
+            parts += [statistics.median(ns) - sum(parts), multiply, weights]
+            bounds.append([str(work), dtype, spread(ns), spread(noise), *(f"{part:.2f}" for part in parts)])
         for name, (trials, steps, ms) in programs.items():
             dtype = name.split(", ")[1]
-            ratio = spread([o / m for o, m in zip(programs[f"cortexsim, {dtype}"][2], ms, strict=True)])
+            ratio = spread(ratios(programs[f"cortexsim, {dtype}"][2], ms))
             rows.append([str(work), name, f"{trials} x {steps}", spread(ms), ratio])
     speed = []
     for dtype in PRECISIONS:
@@ -395,30 +411,41 @@ def report(size: Size, quick: bool, folder: Path | None) -> str:
             ]
         )
     absent = [name for name in PEERS if name not in present]
-    both = [a / b for a, b in zip(threads[1], threads[2], strict=True)]
     parts = [
         "# The reduced Wong-Wang model with additive noise",
         f"Machine: {here}.",
         *(["**A quick run: too short for its numbers to mean anything.**"] if quick else []),
-        f"Millions of node-updates (areas x trials x steps) per CPU second of whole calls on one core, compiling "
-        f"excluded: medians (smallest-largest) of {size.rounds} rounds in which all take turns. Steps of {DT:g} ms, "
-        f"every tenth kept; trials of a batch have their own coupling and noise. Meanwhile the benchmark got "
-        f"{share:.0%} of a core: below 100% others used the machine too, which slows it beyond the waiting.",
+        f"Millions of node-updates (areas x trials x steps) per CPU second of whole calls on one core, models made "
+        f"and compiled before: medians (smallest-largest) of {size.rounds} rounds in which all take turns. Steps of "
+        f"{DT:g} ms, every tenth kept; trials of a batch have their own coupling and noise. Meanwhile the benchmark "
+        f"got {share:.0%} of a core: below 100% others used the machine too, which slows it beyond the waiting.",
         "## Aims",
         table(["workload", "precision", "at least", "measured", "met", "this machine's limit", "reached"], aims),
-        "The aims were set for a core with AVX-512 registers of 64 bytes. The limit adds up the parts below, each at "
-        "its best here.",
+        "The aims were set for a core with AVX-512 registers of 64 bytes. The limit adds up the larger of "
+        "multiply-adds and reading weights, one exp and one normal of the table below, each at its best here.",
         "## What bounds it, ns per node-update",
         table(
-            ["workload", "precision", "measured", "of it noise", "multiply-adds", "reading weights", "exp", "normal"],
+            [
+                "workload",
+                "precision",
+                "measured",
+                "of it noise",
+                "call",
+                "product",
+                "exp",
+                "normal",
+                "the rest",
+                "multiply-adds",
+                "reading weights",
+            ],
             bounds,
         ),
-        "Multiply-adds: one per source area, at the rate of sums that stay in registers. Reading weights: one per "
-        "source area, from the smallest of the arrays below that holds the matrix, else the largest (one run only: in "
-        "a batch a weight serves many trials once it is read). These two overlap, so the limit counts the larger; one "
-        "exp and one normal come on top.",
-        f"Checking, laying out and labelling take "
-        f"{', '.join(f'{spread(ms)} ms ({n} areas)' for n, ms in call.items())} of each call.",
+        "Each part by itself, over and over: a call of one step (checking, laying out, labelling: "
+        f"{', '.join(f'{spread(s, scale=1e3)} ms for {w}' for w, s in call.items())}), the long-range product of the "
+        "kernel, one exp, one normal. The rest is the other arithmetic of a step and waiting between the parts. The "
+        "product takes a multiply-add per source area, at best at the rate of sums that stay in registers, and reads a "
+        "weight per source area (in a batch per block of 64 bytes of trials), at best as fast as the smallest of the "
+        "arrays below that holds the matrix. These two overlap.",
         "## The machine, one core",
         table(
             [
@@ -433,7 +460,7 @@ def report(size: Size, quick: bool, folder: Path | None) -> str:
         "## Two threads against one, 64 x 40 areas, float64, wall clock",
         table(
             ["one thread (s)", "two threads (s)", "one over two, pair by pair"],
-            [[spread(threads[1], 2), spread(threads[2], 2), spread(both, 2)]],
+            [[spread(threads[1], 2), spread(threads[2], 2), spread(ratios(threads[1], threads[2]), 2)]],
         ),
         "## Beside others",
         table(

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from measuring import cpu_seconds, in_turn, machine, spread, table
+from measuring import cpu_seconds, in_turn, machine, ratios, spread, table
 
 import cortexsim as cx
 
@@ -150,7 +150,7 @@ def compared(size: Size, networks: list[tuple[int, float]], trials: int) -> list
     for n, density in networks:
         model = network(n, density)
         times = measure(size, model, trials)
-        faster = [a / b for a, b in zip(times["table"], times["list"], strict=True)]
+        faster = ratios(times["table"], times["list"])
         connections = model.connectome.n_connections
         rows.append(
             [

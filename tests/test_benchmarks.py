@@ -94,6 +94,16 @@ def test_limits_of_the_machine_are_what_a_core_can_have(quick_reduced_wong_wang)
         assert 0.1 < float(row["normal (ns)"].split()[0]) < 100
 
 
+def test_the_parts_of_a_node_update_and_the_rest_add_up_to_what_is_measured(quick_reduced_wong_wang):
+    rows = quick_reduced_wong_wang["What bounds it, ns per node-update"]
+    assert len(rows) == 8
+    for row in rows:
+        parts = [float(row[name]) for name in ("call", "product", "exp", "normal")]
+        assert min(parts) > 0
+        # Of one round, rounded to .1 ns; the parts to .01 ns.
+        assert sum(parts) + float(row["the rest"]) == pytest.approx(float(row["measured"].split()[0]), abs=0.08)
+
+
 def test_peers_that_are_not_installed_are_left_out(quick_reduced_wong_wang):
     programs = {row["program"].split(",")[0] for row in quick_reduced_wong_wang["Beside others"]}
     assert programs == {"cortexsim"}
