@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from cortexsim.sweep import Simulation, collect, failed_points, prepare, resume,
 from cortexsim.sweep.axes import check_axes
 from cortexsim.sweep.digest import digest
 from cortexsim.sweep.folder import read_folder
+from cortexsim.sweep.reference import read_sweep
 
 ROOT = Path(__file__).resolve().parents[1]
 AXES = {"x": [1, 2, 3], "y": [0.5, 2.5], "name": ["a", "b"]}
@@ -774,3 +776,36 @@ def test_a_sweep_begun_in_python_says_what_a_batch_job_lacks(tmp_path: Path) -> 
 
 
 # --- The page on sweeps ----------------------------------------------------------------------------------------------
+
+
+def _page(marker: str) -> list[str]:
+    return re.findall(rf"{marker}(.*?)```", (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+@pytest.mark.slow
+def test_the_python_of_the_page_runs(tmp_path: Path) -> None:
+    (tmp_path / "page.py").write_text("\n".join(_page("```python\n")), encoding="utf-8")
+    done = subprocess.run([sys.executable, "page.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "('dopamine', 'cue.amplitude', 'trial', 'area')" in done.stdout
+    assert sorted(os.listdir(tmp_path / "memory-sweep")) == ["chunk-00000.npz", "chunk-00001.npz", "manifest.json"]
+
+
+def test_the_files_of_the_page_are_prepared_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (python,), (toml,) = _page("<!-- file: grid.py -->\n```py\n"), _page("<!-- file: grid.toml -->\n```toml\n")
+    (tmp_path / "grid.py").write_text(python, encoding="utf-8")
+    (tmp_path / "grid.toml").write_text(toml, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    for file, (points, chunks) in (("grid.py", (400, 50)), ("grid.toml", (60, 8))):
+        made = prepare(*read_sweep(tmp_path / file), tmp_path / f"folder of {file}").manifest
+        assert (made.axes.size, made.chunks) == (points, chunks)
+    sys.modules.pop("grid", None)
+
+
+@pytest.mark.slow
+def test_the_benchmark_runs() -> None:
+    run = [sys.executable, str(ROOT / "benchmarks" / "dopamine_distractor.py"), "--quick"]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "Both return the same bits." in done.stdout
+    assert "| two workers, whole grid | 8 |" in done.stdout
