@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from cortexsim.analysis.lesions import EFFECTS
 from cortexsim.plot.cortex_map import MEDIAL_MM, VIEWS, cortex_map
-from cortexsim.plot.style import BLUE, GREY, SEQUENTIAL, VERMILION, axes_for, figure_of, label, styled
+from cortexsim.plot.style import BLUE, GREY, SEQUENTIAL, VERMILION, axes_for, check_maps, figure_of, label, styled
 from cortexsim.validate.intervals import mean_interval
 
 if TYPE_CHECKING:
@@ -211,8 +211,8 @@ def ablations(values: xr.DataArray, *, ax: Axes | None = None) -> Figure:
 def lesion_atlas(atlas: xr.Dataset, *, ax: Sequence[Axes] | None = None) -> Figure:
     """Draw on the cortex what becomes of a memory when one area or another is lesioned.
 
-    The fill of an area is the delay activity that is left in the others, relative to the intact cortex; its rim says
-    whether the lesion abolishes, weakens or spares the memory.
+    The fill of an area tells how many of the others hold the memory without it; its rim, whether the lesion abolishes,
+    weakens or spares the memory.
 
     Parameters
     ----------
@@ -233,25 +233,24 @@ def lesion_atlas(atlas: xr.Dataset, *, ax: Sequence[Axes] | None = None) -> Figu
     """
     from matplotlib.lines import Line2D
 
-    if not isinstance(atlas, xr.Dataset) or not {"effect", "relative_activity"} <= set(atlas.data_vars):
+    if not isinstance(atlas, xr.Dataset) or not {"effect", "n_persistent"} <= set(atlas.data_vars):
         raise TypeError("Argument `atlas` must be what `analysis.lesion_atlas` returns, but is not.")
-    values = atlas.relative_activity
+    check_maps(atlas.n_persistent, ("x", "y", "z"), "The lesion atlas", "make the atlas of a model with centroids")
+    rim: dict[str, Any] = {"marker": "o", "linestyle": "", "markerfacecolor": "none", "markeredgewidth": 1.8}
+    counts = {effect: int((atlas.effect == effect).sum()) for effect in EFFECTS}
     with styled():
         axes = axes_for(ax, len(VIEWS), (9.4, 3.4))
-        figure = cortex_map(values, vmin=0.0, vmax=max(1.0, float(values.max())), ax=axes)
+        # The names of areas are placed last, so what moves the axes must be there before.
+        handles = [Line2D([], [], markeredgecolor=_OF_EFFECT[effect], **rim) for effect in EFFECTS]
+        names = [f"{effect} ({n})" for effect, n in counts.items()]
+        place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.98), "handletextpad": 0.0, "columnspacing": 0.8}
+        axes[0].legend(handles, names, ncols=len(EFFECTS), borderpad=0.0, **place)
         medial = abs(atlas.x) <= MEDIAL_MM
         for view, one in zip(VIEWS, axes, strict=True):
             shown = atlas.isel(area=np.flatnonzero(medial if view == "medial" else ~medial))
             rims = [_OF_EFFECT[str(effect)] for effect in shown.effect.values]
             one.scatter(shown.y, shown.z, s=100.0, facecolors="none", edgecolors=rims, linewidths=1.8, zorder=4)
-        counts = {effect: int((atlas.effect == effect).sum()) for effect in EFFECTS}
-        handles = [
-            Line2D([], [], marker="o", linestyle="", markerfacecolor="none", markeredgewidth=1.8, markeredgecolor=c)
-            for c in _OF_EFFECT.values()
-        ]
-        names = [f"{effect} the memory ({n} areas)" for effect, n in counts.items()]
-        figure.legend(handles, names, loc="outside lower center", ncols=len(EFFECTS))
-        return figure
+        return cortex_map(atlas.n_persistent, vmin=0.0, ax=axes)
 
 
 def _rising(values: xr.DataArray, dim: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
