@@ -323,10 +323,10 @@ def sweep_status(manifest: Path, array: bool) -> None:
         return
     for state in ("done", "missing", "damaged"):
         numbers = found.index[found.state == state].tolist()
-        click.echo(f"{state + ':':9}{len(numbers)} of {len(found)} chunks{f', {ranges(numbers)}' if numbers else ''}")
+        click.echo(f"{state + ':':9}{len(numbers)} of {len(found)} chunks{f': {ranges(numbers)}' if numbers else ''}")
     failing = found[found.failed > 0]
-    where = f", in chunks {ranges(failing.index.tolist())}" if len(failing) else ""
-    click.echo(f"{'failed:':9}{failing.failed.sum()} points{where}")
+    where = f", in the chunks {ranges(failing.index.tolist())}" if len(failing) else ""
+    click.echo(f"{'failed:':9}{_points(failing.failed.sum())}{where}")
 
 
 @sweep.command("collect", epilog=_EXIT_CODES, short_help="Write the result of a sweep whose chunks are all done.")
@@ -363,8 +363,12 @@ def _failures_of_run() -> Iterator[None]:
 
 def _echo_failed(failed: pd.DataFrame) -> None:
     if len(failed):
-        click.echo(f"{len(failed)} points failed (--retry-failed computes them again):", err=True)
+        click.echo(f"{_points(len(failed))} failed (--retry-failed computes them again):", err=True)
         click.echo(failed.to_string(index=False, max_rows=20), err=True)
+
+
+def _points(count: int) -> str:
+    return f"{count} point{'' if count == 1 else 's'}"
 
 
 def _read(file: Path) -> dict[str, Any]:

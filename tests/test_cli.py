@@ -6,11 +6,12 @@ import functools
 import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -424,3 +425,118 @@ def test_the_example_in_the_help_runs(run: Run, monkeypatch: pytest.MonkeyPatch)
     code, _, err = run("simulate", "trial.toml", toml=inspect.cleandoc(toml))
     assert (code, err) == (0, "")
     assert cx.validate.persistence(cx.load("result.nc")).areas.persistent.sum() == 23
+
+
+GRID = """
+def ratio(x, y):
+    return x / y
+function = ratio
+axes = {"x": [1.0, 2.0], "y": [0.0, 1.0, 2.0]}
+"""
+
+
+@pytest.fixture
+def grid(tmp_path: Path) -> Iterator[str]:
+    (tmp_path / "grid_of_cli.py").write_text(GRID, encoding="utf-8")
+    yield "grid_of_cli.py"
+    sys.modules.pop("grid_of_cli", None)
+
+
+def test_a_sweep_is_prepared_run_by_chunks_watched_and_collected(run: Run, grid: str) -> None:
+    code, out, err = run("sweep", "prepare", grid, "s", "--chunk", "2")
+    assert (code, err) == (0, "")
+    assert "6 points in 3 chunks, 0 to 2, in s." in out
+    assert "cortexsim sweep run-chunk s I" in out
+    assert os.listdir("s") == ["manifest.json"]
+    code, out, err = run("sweep", "run-chunk", "s/manifest.json", "1")
+    assert (code, out) == (0, "Chunk 1 is done.\n")
+    assert err.splitlines()[0] == "1 point failed (--retry-failed computes them again):"
+    assert re.search(r"2.0 +0.0 +ZeroDivisionError +float division by zero +grid_of_cli.py, line 3", err)
+    assert run("sweep", "status", "s", "--array") == (0, "0,2\n", "")
+    _, out, _ = run("sweep", "status", "s")
+    assert out.splitlines() == [
+        "done:    1 of 3 chunks: 1",
+        "missing: 2 of 3 chunks: 0,2",
+        "damaged: 0 of 3 chunks",
+        "failed:  1 point, in the chunks 1",
+    ]
+    code, _, err = run("sweep", "collect", "s", "result.nc")
+    assert code == 2
+    assert "All 3 chunks" in err
+    assert "these are not: 0,2; run them by `cortexsim sweep run` or `run-chunk`" in err
+    code, out, err = run("sweep", "run", "s")
+    assert code == 0
+    assert "All chunks are done." in out
+    assert "2 points failed" in err
+    code, out, _ = run("sweep", "collect", "s", "result.nc")
+    assert (code, out) == (0, "Written: result.nc, x 2, y 3.\n")
+    with xr.open_dataset("result.nc") as result:
+        np.testing.assert_array_equal(result.value, [[np.nan, 1, 0.5], [np.nan, 2, 1]])
+    assert run("sweep", "status", "s", "--array") == (0, "\n", "")
+
+
+def test_a_sweep_from_toml_is_that_from_python(run: Run, grid: str) -> None:
+    Path("grid.toml").write_text(
+        'function = "grid_of_cli.py:ratio"\n[axes]\nx = { start = 1.0, stop = 2.0, count = 2 }\ny = [0.0, 1.0, 2.0]\n'
+    )
+    for file, folder in ((grid, "python"), ("grid.toml", "toml")):
+        assert run("sweep", "prepare", file, folder)[0] == 0
+        assert run("sweep", "run", folder)[0] == 0
+    held = {folder: {p.name: p.read_bytes() for p in Path(folder).glob("*.npz")} for folder in ("python", "toml")}
+    assert held["python"] == held["toml"]
+    assert len(held["toml"]) == 6
+
+
+def test_a_batch_job_runs_one_chunk_in_a_process_of_its_own(tmp_path: Path, run: Run, grid: str) -> None:
+    assert run("sweep", "prepare", grid, "s", "--chunk", "4")[0] == 0
+    command = [sys.executable, "-m", "cortexsim", "sweep", "run-chunk", str(tmp_path / "s" / "manifest.json"), "1"]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Chunk 1 is done.\n", "")
+    assert run("sweep", "status", "s", "--array")[1] == "0\n"
+
+
+def test_failed_points_of_a_sweep_are_retried_on_request(run: Run, grid: str) -> None:
+    text = GRID.replace("return x / y", "return x / (y or os.path.getsize('cause'))")
+    Path(grid).write_text(f"import os\n{text}", encoding="utf-8")
+    Path("cause").touch()
+    run("sweep", "prepare", grid, "s", "--chunk", "6")
+    assert "2 points failed" in run("sweep", "run-chunk", "s", "0")[2]
+    Path("cause").write_text("is gone")
+    assert "2 points failed" in run("sweep", "run-chunk", "s", "0")[2]
+    assert run("sweep", "run-chunk", "s", "0", "--retry-failed") == (0, "Chunk 0 is done.\n", "")
+    assert run("sweep", "status", "s")[1].splitlines()[-1] == "failed:  0 points"
+
+
+def test_wrong_sweeps_are_refused_with_the_way_out(run: Run, grid: str) -> None:
+    Path("empty.py").write_text("axes = {}")
+    Path("odd.toml").write_text('functions = "a:b"')
+    Path("half.toml").write_text('function = "grid_of_cli.py:ratio"\n[axes]\nx = { start = 1 }\n')
+    Path("typo.toml").write_text('function = "grid_of_cli.py:rato"\n[axes]\nx = [1]\n')
+    assert run("sweep", "prepare", grid, "s")[0] == 0
+    before = sorted(os.listdir())
+    for args, message in (
+        (["prepare", "nowhere.py", "t"], "No file 'nowhere.py'"),
+        (["prepare", "empty.py", "t"], "'empty.py' must define `function` and `axes`, but lacks `function`"),
+        (["prepare", "odd.toml", "t"], "Unknown key 'functions' in odd.toml; did you mean 'function'?"),
+        (
+            ["prepare", "half.toml", "t"],
+            "Axis 'x' in 'half.toml' must be a list or { start = 0, stop = 3, count = 20 }",
+        ),
+        (["prepare", "typo.toml", "t"], "did you mean 'ratio'?"),
+        (["prepare", grid, "a/b"], "make it first"),
+        (["prepare", grid, "s", "--chunk", "5"], "in chunks of 1 points, but `chunk` is 5"),
+        (["run-chunk", "s", "6"], "The sweep has the chunks 0 to 5, but not 6."),
+        (["run-chunk", "t", "0"], "No manifest of a sweep at 't'"),
+        (["status", "t"], "No manifest of a sweep at 't'"),
+        (["collect", "s", "result.csv"], "must end in .nc"),
+    ):
+        code, out, err = run("sweep", *args)
+        assert (code, out) == (2, ""), args
+        assert message in err
+        assert "Traceback" not in err
+    assert sorted(os.listdir()) == before
+    Path(grid).write_text(GRID.replace("x / y", "y / x"), encoding="utf-8")
+    for args in (["run", "s"], ["run-chunk", "s", "0"], ["prepare", grid, "s"]):
+        code, _, err = run("sweep", *args)
+        assert code == 2
+        assert "holds another sweep: `function` has changed. Take another folder" in err
