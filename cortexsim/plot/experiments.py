@@ -243,13 +243,8 @@ def lesion_atlas(atlas: xr.Dataset, *, ax: Sequence[Axes] | None = None) -> Figu
         # The names of areas are placed last, so what moves the axes must be there before.
         handles = [Line2D([], [], markeredgecolor=_OF_EFFECT[effect], **rim) for effect in EFFECTS]
         names = [f"{effect} ({n})" for effect, n in counts.items()]
-        place: dict[str, Any] = {
-            "loc": "lower right",
-            "bbox_to_anchor": (1.0, 0.98),
-            "handletextpad": 0.0,
-            "columnspacing": 0.8,
-        }
-        axes[0].legend(handles, names, ncols=len(EFFECTS), borderpad=0.0, handletextpad=0.0, columnspacing=0.8, **place)
+        legend: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.98), "ncols": len(EFFECTS)}
+        axes[0].legend(handles, names, borderpad=0.0, handletextpad=0.0, columnspacing=0.8, **legend)
         medial = abs(atlas.x) <= MEDIAL_MM
         for view, one in zip(VIEWS, axes, strict=True):
             shown = atlas.isel(area=np.flatnonzero(medial if view == "medial" else ~medial))
