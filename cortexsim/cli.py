@@ -326,7 +326,7 @@ def sweep_status(manifest: Path, array: bool) -> None:
         click.echo(f"{state + ':':9}{len(numbers)} of {len(found)} chunks{f': {ranges(numbers)}' if numbers else ''}")
     failing = found[found.failed > 0]
     where = f", in the chunks {ranges(failing.index.tolist())}" if len(failing) else ""
-    click.echo(f"{'failed:':9}{_points(failing.failed.sum())}{where}")
+    click.echo(f"{'failed:':9}{_points(int(failing.failed.sum()))}{where}")
 
 
 @sweep.command("collect", epilog=_EXIT_CODES, short_help="Write the result of a sweep whose chunks are all done.")
