@@ -341,11 +341,8 @@ def sweep_collect(manifest: Path, out: Path) -> None:
         result = collect(manifest)
         packed = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
         encoding = {name: packed for name, values in result.data_vars.items() if values.dtype.kind in "biuf"}
-        try:
-            with replacing(target) as part:
-                result.to_netcdf(part, engine="h5netcdf", encoding=encoding)
-        except OSError as error:
-            raise _RunFailed(f"Writing failed: {error}") from error
+        with replacing(target) as part:
+            result.to_netcdf(part, engine="h5netcdf", encoding=encoding)
     click.echo(f"Written: {out}, {', '.join(f'{name} {n}' for name, n in result.sizes.items())}.")
     _echo_failed(failed_points(result))
 
@@ -357,7 +354,11 @@ def _failures_of_run() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=r"\d+ of \d+ points failed")
         try:
             yield
-        except RuntimeError as error:
+        except (FileNotFoundError, IsADirectoryError):
+            raise
+        except NotADirectoryError as error:
+            raise _InputError(str(error)) from error
+        except (RuntimeError, OSError) as error:
             raise _RunFailed(str(error)) from error
 
 

@@ -512,6 +512,7 @@ def test_wrong_sweeps_are_refused_with_the_way_out(run: Run, grid: str) -> None:
     Path("odd.toml").write_text('functions = "a:b"')
     Path("half.toml").write_text('function = "grid_of_cli.py:ratio"\n[axes]\nx = { start = 1 }\n')
     Path("typo.toml").write_text('function = "grid_of_cli.py:rato"\n[axes]\nx = [1]\n')
+    Path("away.toml").write_text('function = "away.from.here:ratio"\n[axes]\nx = [1]\n')
     assert run("sweep", "prepare", grid, "s")[0] == 0
     before = sorted(os.listdir())
     for args, message in (
@@ -523,7 +524,12 @@ def test_wrong_sweeps_are_refused_with_the_way_out(run: Run, grid: str) -> None:
             "Axis 'x' in 'half.toml' must be a list or { start = 0, stop = 3, count = 20 }",
         ),
         (["prepare", "typo.toml", "t"], "did you mean 'ratio'?"),
+        (
+            ["prepare", "away.toml", "t"],
+            "No module 'away' is installed or on PYTHONPATH; a file is named with its ending",
+        ),
         (["prepare", grid, "a/b"], "make it first"),
+        (["prepare", grid, "typo.toml"], "must name a folder, but 'typo.toml' is a file"),
         (["prepare", grid, "s", "--chunk", "5"], "in chunks of 1 points, but `chunk` is 5"),
         (["run-chunk", "s", "6"], "The sweep has the chunks 0 to 5, but not 6."),
         (["run-chunk", "t", "0"], "No manifest of a sweep at 't'"),

@@ -25,21 +25,31 @@ def find(reference: str, folder: Path) -> Any:
     Raises
     ------
     ValueError
-        If the reference has no colon, or the module lacks the name.
+        If the reference has no colon, there is no such module, or it lacks the name.
     FileNotFoundError
         If there is no such file.
     ModuleNotFoundError
-        If there is no such module.
+        If the module imports one that is missing.
     """
     place, colon, name = reference.rpartition(":")
     if not colon or not place or not name:
         raise ValueError(f"A function must be named as 'file.py:name' or 'module:name', but came as {reference!r}.")
-    module = read_module(folder / place) if place.endswith(".py") else importlib.import_module(place)
-    found: Any = module
+    found: Any = read_module(folder / place) if place.endswith(".py") else _imported(place)
     for part in name.split("."):
         _checks.check_known(part, vars(found), what="name", where=place, listed=f"{place} defines")
         found = getattr(found, part)
     return found
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        raise ValueError(
+            f"No module {error.name!r} is installed or on PYTHONPATH; a file is named with its ending: file.py:name."
+        ) from error
 
 
 def read_module(file: Path) -> ModuleType:
