@@ -1,8 +1,10 @@
 """What is left of a memory without one area or the other."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import cortexsim as cx
@@ -102,3 +104,16 @@ def test_arguments_are_checked(model):
     several = dataclasses.replace(model, circuit=cx.circuits.FroudistWalsh2021(dopamine=(1.0, 1.5)))
     with pytest.raises(ValueError, match="of one condition"):
         lesion_atlas(several, CUE)
+
+
+@pytest.mark.parametrize("kind", ["early", "late", "renormalised"])
+def test_the_table_in_the_documentation_is_what_the_model_gives(kind, request):
+    """Counts exactly, activity to the four digits that the table has."""
+    table = pd.read_csv(Path(__file__).parents[1] / "docs" / "lesion_atlas.csv", dtype={"area": str})
+    assert len(table) == 2 * 3 * 40
+    lesion = {"early": "start", "late": "delay"}.get(kind, kind)
+    rows = table[(table.dopamine == 1.5) & (table.lesion == lesion)].set_index("area").loc[list(FEW)]
+    atlas = request.getfixturevalue(kind)
+    for name in ("effect", "n_persistent", "n_intact", "lost", "gained"):
+        assert rows[name].tolist() == atlas[name].values.tolist()
+    np.testing.assert_allclose(rows.activity_hz, atlas.activity, rtol=0, atol=1e-4)
