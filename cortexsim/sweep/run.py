@@ -409,6 +409,8 @@ def _run(
     left, total = jobs.missing(), jobs.manifest.axes.size
     with _engine(engine, workers) as (count, distributed):
         done = total - sum(len(jobs.points(number)) for number in left)
+        lacking = set(left)
+        failures = sum(len(block.failures) for number, block in jobs.blocks.items() if number not in lacking)
         disable = None if progress is None else not progress
         with tqdm(total=total, initial=done, unit="point", delay=0 if progress else 1, disable=disable) as bar:
             while left:
@@ -421,7 +423,9 @@ def _run(
                     if on_error == "raise":
                         _raise_failures(jobs.manifest.axes, block)
                     jobs.finish(number, block)
-                    bar.set_postfix(failed=sum(len(b.failures) for b in jobs.blocks.values()), refresh=False)
+                    failures += len(block.failures)
+                    if failures:
+                        bar.set_postfix(failed=failures, refresh=False)
                     bar.update(n)
                 left = jobs.missing()
             bar.update(total - bar.n)
