@@ -46,6 +46,8 @@ _LEVELS = {
     3.0: (0, 0.487792, 0, 0),
 }
 _AGREEMENT = {0.5: 36.8, 1.0: 52.6, 1.25: 94.7, 1.75: 89.5, 2.0: 68.4, 2.5: 36.8}  # % of the well-studied areas
+# % by the share of positive reports that makes an area persist in experiments; above 1, 2, ... 5 studies
+_OVERLAP = {0.5: (90, 95, 93, 100, 100), 0.8: (90, 95, 93, 100, 100), 0.9: (86, 89, 86, 92, 90)}
 _CHI_SQUARED = {1.0: 2.08, 1.25: 15.03, 1.75: 11.38, 2.0: 3.52}
 # Fewest and most areas that hold the target, in steps of .02
 _RANGES = {
@@ -65,7 +67,7 @@ _RATES = {"E1": (15.1, 2.2), "E2": (0.55, 19.4), "SST1": (18.7, 13.2), "SST2": (
 # Areas at dopamine .5, 1, 1.5, 2, 3 with one action of dopamine held at occupancy 0
 _FROZEN = {"NMDA": (0, 0, 0, 0, 0), "PV": (0, 0, 0, 0, 0), "SST": (23, 25, 23, 19, 15), "M": (0, 7, 24, 25, 27)}
 _FROZEN_LEVELS = (0.5, 1.0, 1.5, 2.0, 3.0)
-# The winner then, 1 the target and -1 the distractor. Were SST what dopamine resists with, the target would lose.
+# The winner then, 1 the target and -1 the distractor
 _FROZEN_WINNERS = {"SST": {0.5: 1, 1.0: 1, 1.5: 1, 2.0: 1, 3.0: -1}, "M": {1.5: 1, 2.0: 1, 3.0: 1}}
 # With noise: fewest and most areas with the target; chances that target, distractor or none is held after a distractor
 _NOISY = {
@@ -155,6 +157,14 @@ def _persistence(model: Model) -> Iterator[Claim]:
     yield _areas("well-studied areas that agree with experiments, of 19", 18, agreeing, source)
     yield Claim("chi-squared", 15.033, judged.chi_squared, 5e-4, source)
     yield Claim("p-value of chi-squared", 1.056e-4, judged.p_value, 5e-8, source)
+    positive, negative = judged.areas.positive_reports, judged.areas.negative_reports
+    studies = positive + negative
+    for share, row in _OVERLAP.items():
+        agrees = judged.areas.persistent == (positive > share * studies)
+        for least, percent in enumerate(row, start=1):
+            observed = 100 * float(agrees[studies > least].mean())
+            claim = f"agreement with more than {least} studies and {100 * share:g} % of reports"
+            yield Claim(claim, percent, observed, 0.5, source, "%")
     for area, expected in {"STPc": 5.823, "F3": 4.887, "PBr": 4.032}.items():
         observed = float(judged.areas.difference.sel(area=area))
         yield Claim(f"delay activity of {area} above baseline", expected, observed, 5e-4, _PROGRAM, "Hz")
@@ -284,6 +294,13 @@ def _frozen(model: Model) -> Iterator[Claim]:
             for (level, winner), sign in zip(winners.items(), found, strict=True):
                 claim = f"dopamine {level:g} without its effect on {effect}: winner (1 target, -1 distractor)"
                 yield Claim(claim, winner, int(sign), 0.0, _EQUATIONS)
+            if effect == "SST":
+                claim = "dopamine 1.5: target lost to a distractor without dopamine's effect on SST"
+                reason = (
+                    "SST cells keep it out, as silencing them shows, but without dopamine's help they do so as well"
+                )
+                lost = int(found[list(winners).index(1.5)] < 0)
+                yield Claim(claim, 1, lost, 0.0, "abstract, Fig. 5", reason=reason)
 
 
 def _noise(model: Model) -> Iterator[Claim]:
