@@ -104,17 +104,14 @@ class Folder:
         try:
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 header = json.loads(bytes(arrays["header"]))
-                if (
-                    header.pop("sweep") != self.manifest.digest
-                    or header.pop("first") != self.manifest.points(number)[0]
-                ):
+                if header["sweep"] != self.manifest.digest:
                     raise DamagedChunk(f"{str(file)!r} belongs to another sweep.")
                 block = _unpacked(header, arrays)
         except FileNotFoundError:
             return None
         except DamagedChunk:
             raise
-        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        except (EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise DamagedChunk(f"{str(file)!r} is cut short or damaged ({error}).") from error
         if sorted([*block.points, *(f.point for f in block.failures)]) != list(self.manifest.points(number)):
             raise DamagedChunk(f"{str(file)!r} does not hold the points of its chunk.")
@@ -123,7 +120,7 @@ class Folder:
     def write(self, number: int, block: Block) -> None:
         """Write a chunk, which appears whole or not at all; the same points make the same bytes."""
         header, arrays = _packed(block)
-        told = {"sweep": self.manifest.digest, "first": self.manifest.points(number)[0], **header}
+        told = {"sweep": self.manifest.digest, **header}
         arrays["header"] = np.frombuffer(json.dumps(told).encode(), dtype=np.uint8)
         with replacing(self.file(number)) as part, zipfile.ZipFile(part, "w") as archive:
             for name, values in arrays.items():

@@ -210,7 +210,8 @@ def run_chunk(manifest: str | os.PathLike[str], number: int, *, retry_failed: bo
         raise ValueError(f"The sweep has the chunks 0 to {last}, but not {number}.")
     jobs = _Jobs(_function(store), store.manifest, store, retry_failed)
     if number in jobs.missing():
-        jobs.finish(number, jobs.compute(number, None))
+        _, computed = jobs.task(number, jobs.points(number), None)
+        jobs.finish(number, jobs.whole(number, computed))
     block = jobs.blocks[number]
     rows = [store.manifest.axes.point(f.point) | vars(f) for f in block.failures]
     return pd.DataFrame(rows, columns=[*store.manifest.axes.names, *_TOLD])
@@ -342,6 +343,7 @@ class _Jobs:
         self.retry_failed = retry_failed
         self.blocks: dict[int, Block] = {}
         self.retried: set[int] = set()
+        self.damaged: set[int] = set()
 
     def missing(self) -> list[int]:
         """Read the chunks that are done, and return the numbers of the others."""
@@ -354,10 +356,6 @@ class _Jobs:
                 left.append(number)
         return left
 
-    def compute(self, number: int, threads: int | None) -> Block:
-        """Compute what a chunk lacks, in this process."""
-        return self.whole(number, self.task(number, self.points(number), threads)[1])
-
     def points(self, number: int) -> list[int]:
         """Return the points that a chunk lacks."""
         if number in self.blocks:
@@ -367,7 +365,8 @@ class _Jobs:
     def left(self, numbers: list[int]) -> Iterator[tuple[int, list[int]]]:
         """Yield the chunks that nobody else has finished by the time they are due."""
         for number in numbers:
-            if number in self.blocks or self.store is None or not self.store.file(number).exists():
+            known = number in self.blocks or number in self.damaged  # a file is there, but of no or little use
+            if known or self.store is None or not self.store.file(number).exists():
                 yield number, self.points(number)
 
     def whole(self, number: int, computed: Block | Exception) -> Block:
@@ -395,8 +394,7 @@ class _Jobs:
             return None if self.store is None else self.store.read(number)
         except DamagedChunk as error:
             warnings.warn(f"{error} It is computed again.", RuntimeWarning, stacklevel=5)
-            if self.store is not None:
-                self.store.file(number).unlink(missing_ok=True)
+            self.damaged.add(number)
             return None
 
 
@@ -414,7 +412,7 @@ def _run(
         disable = None if progress is None else not progress
         with tqdm(total=total, initial=done, unit="point", delay=0 if progress else 1, disable=disable) as bar:
             while left:
-                if resumed and left:  # a second process on the folder starts elsewhere
+                if resumed:  # a second process on the folder starts elsewhere
                     first = uuid.uuid4().int % len(left)
                     left = left[first:] + left[:first]
                 for number, computed in _computed(jobs, left, count, distributed):
