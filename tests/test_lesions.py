@@ -117,3 +117,15 @@ def test_the_table_in_the_documentation_is_what_the_model_gives(kind, request):
     for name in ("effect", "n_persistent", "n_intact", "lost", "gained"):
         assert rows[name].tolist() == atlas[name].values.tolist()
     np.testing.assert_allclose(rows.activity_hz, atlas.activity, rtol=0, atol=1e-4)
+
+
+def test_a_lesion_is_to_the_others_what_silencing_the_area_is():
+    """Two ways to the same: the trial's lesion, and the circuit's option that holds six variables at 0. Bit by bit."""
+    cortex, maps = cx.load_connectome("macaque30"), cx.gradients.macaque30()
+    cue = cx.Pulse(area="V1", input="A", onset=500, duration=500, amplitude=0.3)
+    how = {"duration": 3000, "noise": False, "record": ("r_A",), "every": 100}
+    for area in ("LIP", "24c"):
+        cut = cx.simulate(cx.Model(cortex, cx.circuits.MejiasWang2022(), maps), cue + cx.Lesion(areas=[area]), **how)
+        silenced = cx.simulate(cx.Model(cortex, cx.circuits.MejiasWang2022(silenced=(area,)), maps), cue, **how)
+        np.testing.assert_array_equal(*(r.r_A.drop_sel(area=area).values for r in (cut, silenced)))
+        assert cut.r_A.sel(area=area).isnull().all()
