@@ -59,7 +59,8 @@ class Passes:
         self.threads = processors() if threads is None else threads
         self._loops = loops(str(self.dtype))
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="cortexsim") if self.threads > 1 else None
-        self._desks: dict[Any, Any] = {}
+        self._desks: dict[tuple[int, int], Desk] = {}
+        self._layouts: dict[int, Layout] = {}
 
     def close(self) -> None:
         """End the threads."""
@@ -111,7 +112,7 @@ class Passes:
             Shapes as those of the parameters.
         """
         penalties = penalties or loss.Penalties(0.0, 0.0)
-        layout = Layout(self.network, trials.n // parts, self.dtype)
+        layout = self._layout(trials.n // parts)
         weights = layout.pad(parameters)
         batch = Batch(layout, trials, rule, penalties)
         sums = layout.sums(parameters.networks, parts, len(trials.lengths))
@@ -152,7 +153,7 @@ class Passes:
         tile
             Trials that run together.
         """
-        layout = Layout(self.network, min(tile, trials.n), self.dtype)
+        layout = self._layout(min(tile, trials.n))
         weights = layout.pad(parameters)
         batch = Batch(layout, trials, rule, loss.Penalties(0.0, 0.0))
         keep = np.arange(trials.steps) if steps is None else steps
@@ -194,6 +195,11 @@ class Passes:
             worker(0)
         else:
             list(self._pool.map(worker, range(workers)))
+
+    def _layout(self, trials: int) -> Layout:
+        if trials not in self._layouts:
+            self._layouts[trials] = Layout(self.network, trials, self.dtype)
+        return self._layouts[trials]
 
     def _desk(self, k: int, layout: Layout, batch: Batch) -> Desk:
         key = (k, layout.trials)
@@ -241,8 +247,8 @@ class Layout:
         self.row = trials * self.line
         self.channels = _four(network.inputs)
         self.into = _four(network.receiving.stop - network.receiving.start)
-        self.out = _four(network.read.stop - network.read.start)
-        self.block = int(np.clip(_NEAR // (self.row * dtype.itemsize), 1, 8))
+        self.out = -(-(network.read.stop - network.read.start) // 8) * 8
+        self.block = max(1, min(8, _NEAR // (self.row * dtype.itemsize)))
         trial, unit = np.divmod(np.arange(self.row), self.line)
         self.lines = (trial << 16 | unit).astype(np.uint32)
 
@@ -469,7 +475,7 @@ class Passage:
             network.units, layout.line, layout.trials, *self.form,
             batch.starts, batch.stops, batch.target[tile].ravel(), batch.weight[tile].ravel(), len(batch.starts),
             weights.W_out, weights.W_out_t, weights.bias_out, desk.read, desk.logits, desk.by_read,
-            network.read.start, layout.out, network.outputs, layout.pad_out, self.kind,
+            network.read.start, layout.out, network.outputs, layout.pad_out, self.kind, network.output_bias,
             batch.penalties, every, real(beta), real(lead), stale, real(strategic),
             sums.W_rec[job].ravel(), d_drive, sums.W_out[job].ravel(), sums.bias_out[job], sums.losses[job],
         )  # fmt: skip

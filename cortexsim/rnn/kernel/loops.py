@@ -136,17 +136,49 @@ def forward(
             now, at = (t * row, t * row) if stored else ((t & 1) * row, 0)
             after = now + row if stored else row - now
             multiply(rates, now, line, 1, weights, 0, line, targets, at, line, n_trials, line, n_units, False)
-            for i in range(0, row, WIDTH):
-                y = load(targets, at + i, WIDTH) + load(drive, base + i, WIDTH)
-                if sigma > 0.0:
-                    eta = load(noise, i, WIDTH)
-                    y = y + sigma * eta
-                    store(noise, i, keep * eta + kick * random_step(keys, i, row, tick))
-                if rate_form:
-                    y = activate(y, activation)
-                x = load(states, now + i, WIDTH)
-                store(targets, at + i, y)
-                store(states, after + i, x + load(leak, i, WIDTH) * (y - x))
+            # The usual kind of network has its own copy of the loop, compiled without any branches.
+            if rate_form and activation == RELU and sigma > 0.0:
+                _relax(
+                    states,
+                    targets,
+                    drive,
+                    leak,
+                    noise,
+                    keys,
+                    now,
+                    after,
+                    at,
+                    base,
+                    row,
+                    tick,
+                    True,
+                    RELU,
+                    True,
+                    sigma,
+                    keep,
+                    kick,
+                )
+            else:
+                _relax(
+                    states,
+                    targets,
+                    drive,
+                    leak,
+                    noise,
+                    keys,
+                    now,
+                    after,
+                    at,
+                    base,
+                    row,
+                    tick,
+                    rate_form,
+                    activation,
+                    sigma > 0.0,
+                    sigma,
+                    keep,
+                    kick,
+                )
             if skip > 0:
                 if fresh:
                     _look_ahead(ahead, states, now, targets, at, states, now, leak, lead, row)
@@ -166,6 +198,41 @@ def forward(
             t += 1
             tick += 1
     return t
+
+
+@inline
+def _relax(
+    states,
+    targets,
+    drive,
+    leak,
+    noise,
+    keys,
+    now,
+    after,
+    at,
+    base,
+    row,
+    tick,
+    rate_form,
+    activation,
+    noisy,
+    sigma,
+    keep,
+    kick,
+):
+    """Complete y in `targets`, take the noise and the state one step on."""
+    for i in range(0, row, WIDTH):
+        y = load(targets, at + i, WIDTH) + load(drive, base + i, WIDTH)
+        if noisy:
+            eta = load(noise, i, WIDTH)
+            y = y + sigma * eta
+            store(noise, i, keep * eta + kick * random_step(keys, i, row, tick))
+        if rate_form:
+            y = activate(y, activation)
+        x = load(states, now + i, WIDTH)
+        store(targets, at + i, y)
+        store(states, after + i, x + load(leak, i, WIDTH) * (y - x))
 
 
 @inline
@@ -257,6 +324,75 @@ def _errors(logits, n_steps, n_trials, n_out, pad, bias, target, weight, window,
     store(losses, 0, total)
 
 
+@inline
+def _relax_back(
+    rates,
+    targets,
+    leak,
+    carry,
+    into,
+    by_output,
+    deltas,
+    d_drive,
+    waiting,
+    waiting_trial,
+    now,
+    j,
+    base,
+    row,
+    penalty,
+    activity,
+    beta,
+    lead,
+    stale,
+    strategic,
+    rate_form,
+    activation,
+    inside,
+    mixes,
+    sets_out,
+    mixes_trial,
+):
+    """Take the gradient one step back; return `activity` with the rates after the step added."""
+    price = spread(penalty, WIDTH)
+    for i in range(0, row, WIDTH):
+        g = load(into, i, WIDTH)
+        r = load(rates, now + row + i, WIDTH)
+        a = load(leak, i, WIDTH)
+        if inside:
+            g = g + load(by_output, j + i, WIDTH)
+        # A look ahead may leave rates below 0 even with the ReLU
+        g = g + (where(r > 0.0, price, 0.0) - where(r < 0.0, price, 0.0))
+        activity = activity + where(a > 0.0, absolute(r), 0.0)
+        if not rate_form:
+            g = times_slope(g, r, activation)
+        g = g + load(carry, i, WIDTH)
+        e = g
+        if mixes_trial:
+            g = g + load(waiting_trial, i, WIDTH)
+            store(waiting_trial, i, (ONE - strategic) * g)
+            g = strategic * g
+            e = g
+        if mixes:
+            p = load(waiting, i, WIDTH)
+            g = g + p
+            store(waiting, i, (ONE - beta) * g)
+            g = beta * g
+            e = g + lead * p if stale else g
+        if sets_out:
+            p = load(waiting, i, WIDTH)
+            e = e + lead * p
+            g = g + p
+            store(waiting, i, spread(ZERO, WIDTH))
+        d = a * e
+        store(carry, i, g - d)
+        if rate_form:
+            d = times_slope(d, load(targets, now + i, WIDTH), activation)
+        store(deltas, j + i, d)
+        store(d_drive, base + i, load(d_drive, base + i, WIDTH) + d)
+    return activity
+
+
 @njit(nogil=True, error_model="numpy", fastmath=FLAGS, cache=True)
 def backward(
     rates,
@@ -295,6 +431,7 @@ def backward(
     n_out,
     pad,
     kind,
+    with_bias,
     penalties,
     skip,
     beta,
@@ -313,6 +450,7 @@ def backward(
     gradient that u has collected from the mix it went into.
     """
     row = n_trials * line
+    n_rows = -(-n_units // 4) * 4
     epoch, window = n_epochs, n_windows - 1
     epoch_start = t1 = n_steps
     length = 0
@@ -331,17 +469,20 @@ def backward(
             n_lines = (t1 - t0) * n_trials
             _gather(rates, (t0 + 1) * row, line, first_out, n_from, n_lines, read)
             multiply(read, 0, n_from, 1, out_weights_t, 0, pad, logits, 0, pad, n_lines, pad, n_from, False)
-            _errors(logits, t1 - t0, n_trials, n_out, pad, bias, target, weight, window, kind, losses)
+            if kind == LOGISTIC:
+                _errors(logits, t1 - t0, n_trials, n_out, pad, bias, target, weight, window, LOGISTIC, losses)
+            else:
+                _errors(logits, t1 - t0, n_trials, n_out, pad, bias, target, weight, window, kind, losses)
             multiply(logits, 0, 1, pad, read, 0, n_from, d_out_weights, 0, n_from, pad, n_from, n_lines, True)
-            for k in range(n_lines):
-                for i in range(0, pad, 4):
-                    store(d_bias, i, load(d_bias, i, 4) + load(logits, k * pad + i, 4))
+            if with_bias:
+                for k in range(n_lines):
+                    for i in range(0, pad, 4):
+                        store(d_bias, i, load(d_bias, i, 4) + load(logits, k * pad + i, 4))
             multiply(logits, 0, pad, 1, out_weights, 0, n_from, by_read, 0, n_from, n_lines, n_from, pad, False)
             for k in range(n_lines):
                 for i in range(0, n_from, 4):
                     store(by_output, k * line + first_out + i, load(by_read, k * n_from + i, 4))
         penalty = penalties[epoch]
-        penalty_lanes = spread(penalty, WIDTH)
         activity = spread(ZERO, WIDTH)
         base = epoch * row
         for t in range(t1 - 1, t0 - 1, -1):
@@ -350,47 +491,101 @@ def backward(
             mixes = skip > 0 and (local + 1) % skip == 0
             sets_out = skip > 0 and (local == 0 if stale else local % skip == 0)
             mixes_trial = strategic < 1.0 and ends_trial[epoch] and local == length - 1
-            for i in range(0, row, WIDTH):
-                g = load(into, i, WIDTH)
-                r = load(rates, (t + 1) * row + i, WIDTH)
-                a = load(leak, i, WIDTH)
-                if inside:
-                    g = g + load(by_output, j + i, WIDTH)
-                if penalty > 0.0:
-                    g = g + (where(r > 0.0, penalty_lanes, 0.0) - where(r < 0.0, penalty_lanes, 0.0))
-                    activity = activity + where(a > 0.0, absolute(r), 0.0)
-                if not rate_form:
-                    g = times_slope(g, r, activation)
-                g = g + load(carry, i, WIDTH)
-                e = g
-                if mixes_trial:
-                    g = g + load(waiting_trial, i, WIDTH)
-                    store(waiting_trial, i, (ONE - strategic) * g)
-                    g = strategic * g
-                    e = g
-                if mixes:
-                    p = load(waiting, i, WIDTH)
-                    g = g + p
-                    store(waiting, i, (ONE - beta) * g)
-                    g = beta * g
-                    e = g + lead * p if stale else g
-                if sets_out:
-                    p = load(waiting, i, WIDTH)
-                    e = e + lead * p
-                    g = g + p
-                    store(waiting, i, spread(ZERO, WIDTH))
-                d = a * e
-                store(carry, i, g - d)
-                if rate_form:
-                    d = times_slope(d, load(targets, t * row + i, WIDTH), activation)
-                store(deltas, j + i, d)
-                store(d_drive, base + i, load(d_drive, base + i, WIDTH) + d)
+            # The usual kind of network has its own copies of the loop, compiled without any branches.
+            plain = rate_form and activation == RELU and not (mixes or sets_out or mixes_trial)
+            if plain and inside:
+                activity = _relax_back(
+                    rates,
+                    targets,
+                    leak,
+                    carry,
+                    into,
+                    by_output,
+                    deltas,
+                    d_drive,
+                    waiting,
+                    waiting_trial,
+                    t * row,
+                    j,
+                    base,
+                    row,
+                    penalty,
+                    activity,
+                    beta,
+                    lead,
+                    stale,
+                    strategic,
+                    True,
+                    RELU,
+                    True,
+                    False,
+                    False,
+                    False,
+                )
+            elif plain:
+                activity = _relax_back(
+                    rates,
+                    targets,
+                    leak,
+                    carry,
+                    into,
+                    by_output,
+                    deltas,
+                    d_drive,
+                    waiting,
+                    waiting_trial,
+                    t * row,
+                    j,
+                    base,
+                    row,
+                    penalty,
+                    activity,
+                    beta,
+                    lead,
+                    stale,
+                    strategic,
+                    True,
+                    RELU,
+                    False,
+                    False,
+                    False,
+                    False,
+                )
+            else:
+                activity = _relax_back(
+                    rates,
+                    targets,
+                    leak,
+                    carry,
+                    into,
+                    by_output,
+                    deltas,
+                    d_drive,
+                    waiting,
+                    waiting_trial,
+                    t * row,
+                    j,
+                    base,
+                    row,
+                    penalty,
+                    activity,
+                    beta,
+                    lead,
+                    stale,
+                    strategic,
+                    rate_form,
+                    activation,
+                    inside,
+                    mixes,
+                    sets_out,
+                    mixes_trial,
+                )
             if t > 0:
                 multiply(deltas, j, line, 1, weights, 0, line, into, 0, line, n_trials, line, n_units, False)
         multiply(
-            deltas, 0, 1, line, rates, t0 * row, line, d_weights, 0, line, n_units, line, (t1 - t0) * n_trials, True
+            deltas, 0, 1, line, rates, t0 * row, line, d_weights, 0, line, n_rows, line, (t1 - t0) * n_trials, True
         )
-        store(losses, 0, load(losses, 0, WIDTH) + penalty_lanes * activity)
+        store(losses, 0, load(losses, 0, WIDTH) + penalty * activity)
         t1 = t0
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 # Registers of columns in a tile, and rows of the tiles that go with them, for 16 and for 32 registers of the machine:
 # the sums take all but those for one row of B and one number of A.
-_TILES = {16: {3: (4, 1), 1: (10, 1)}, 32: {3: (8, 4, 1), 1: (20, 4, 1)}}
+_TILES = {16: {3: (4, 2, 1), 1: (10, 4, 2, 1)}, 32: {3: (8, 4, 2, 1), 1: (20, 4, 2, 1)}}
 
 
 def product_text(width: int, registers: int) -> str:
