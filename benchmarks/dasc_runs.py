@@ -421,10 +421,10 @@ def described(chosen: argparse.Namespace) -> str:
         else "as in the authors' program: a fifth of the units has half the time constant, DASC takes the derivative "
         "of the step before, CD starts Adam anew at each stage"
     )
+    small = ", small: the numbers say little" if chosen.small else ""
     return (
         f"{chosen.networks} networks of 50 units in each cell, {form}. At most {chosen.steps} training steps, "
-        f"evaluated every {chosen.every}. Seed {chosen.seed}{', small: the numbers say little' if chosen.small else ''}. "
-        f"{machine()}."
+        f"evaluated every {chosen.every}. Seed {chosen.seed}{small}. {machine()}."
     )
 
 

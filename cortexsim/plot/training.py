@@ -169,14 +169,13 @@ def training_report(
 
     with styled():
         figure = Figure(figsize=(10.0, 7.5), dpi=DPI, layout="constrained")
-        above, below = np.ravel(figure.subfigures(2, 1, height_ratios=(1, 2.1), hspace=0.03))
-        training_curves(history, threshold=threshold, ax=list(above.subplots(1, 4)))
-        left, *others = np.ravel(below.subfigures(1, 3, width_ratios=(0.9, 1.2, 1.2)))
-        side = left.subplots(2, 1, height_ratios=(1.6, 1))
+        grid = figure.add_gridspec(2, 3, height_ratios=(1, 2.1), width_ratios=(0.9, 1.2, 1.2))
+        training_curves(history, threshold=threshold, ax=list(figure.add_subfigure(grid[0, :]).subplots(1, 4)))
+        side = figure.add_subfigure(grid[1, 0]).subplots(2, 1, height_ratios=(1.6, 1))
         choices(trials, outputs[np.newaxis], ax=side[0])
         _final(history, side[1], threshold)
-        for k, part in enumerate(others):
-            panels = part.subplots(4, 1, height_ratios=(1.8, 1, 1, 0.4))
+        for k in range(2):
+            panels = figure.add_subfigure(grid[1, k + 1]).subplots(4, 1, height_ratios=(1.8, 1, 1, 0.4))
             draw_trial(trials, trial=k, outputs=outputs[:, k], ax=list(panels))
         figure.suptitle(title, fontsize=10.0, x=0.01, ha="left", weight="bold")
     return figure
