@@ -274,7 +274,7 @@ def measure_products(size: Size, dtype: str) -> dict[Workload, list[float]]:
     from numba import njit
 
     from cortexsim.kernel import maths
-    from cortexsim.kernel.lanes import Lanes
+    from cortexsim.kernel.lanes import Lanes, _aligned
 
     every = {w: Lanes(model(w.areas, w.trials), range(w.trials), (), (), np.dtype(dtype), DT) for w in WORKLOADS}
     couple = next(iter(every.values()))._advance.py_func.__globals__["couple"]
@@ -288,7 +288,7 @@ def measure_products(size: Size, dtype: str) -> dict[Workload, list[float]]:
         lanes = every[work]
         updates = work.areas * (lanes.width if lanes.by_trial else 1)
         repeats = max(1, size.bytes_read // 2**3 // updates // work.areas)
-        gathered = np.empty(lanes.blocks * lanes.width, dtype)
+        gathered = _aligned((lanes.blocks * lanes.width,), lanes.dtype)
         arguments = lanes._buffer.ravel(), lanes._weights, gathered, lanes.blocks, work.areas, lanes.by_trial
         return cpu_seconds(lambda: product(*arguments, repeats)) / repeats / updates
 
