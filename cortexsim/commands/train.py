@@ -116,7 +116,7 @@ def train(
         raise click.UsageError(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"Writing failed: {error}") from error
-    _report(found, learnt, folder, goal, seed, threads)
+    _report(found, learnt, rule, folder, goal, seed, threads)
 
 
 def _task(task: Task, changes: Sequence[str], released: bool) -> Task:
@@ -204,7 +204,9 @@ def _teller(steps: int, goal: float) -> Any:
     return tell
 
 
-def _report(found: Training, task: Task, folder: Path, goal: float, seed: int, threads: int | None) -> None:
+def _report(
+    found: Training, task: Task, rule: Rule | Annealing, folder: Path, goal: float, seed: int, threads: int | None
+) -> None:
     """Write what came out, and say it in a few lines."""
     from cortexsim import rnn
     from cortexsim.plot.training import training_report
@@ -223,7 +225,7 @@ def _report(found: Training, task: Task, folder: Path, goal: float, seed: int, t
     trials = task.trials(_SHOWN, seed=seed + 1, dt=found.network.dt, jitter=False)
     shown = rnn.run(found.network, found.parameters.select([best]), trials, seed=seed, threads=threads)
     outputs = shown.outputs.isel(network=0).transpose("time", "trial", "output").values
-    title = f"{task.name}, {found.history.attrs['rule']}: step {found.step}; network {best} below"
+    title = f"{task.name}, {_told_rule(rule)}: {found.step} steps; below, network {best}"
     figure = training_report(found.history, trials, outputs, threshold=goal, title=title)
     table = solved[["first", "collapsed"]].assign(performance=final).reset_coords(drop=True).to_dataframe()
     targets = [folder / name for name in _FILES]
@@ -245,6 +247,15 @@ def _report(found: Training, task: Task, folder: Path, goal: float, seed: int, t
     if bool(solved.collapsed.any()):
         click.echo(f"Solved and lost: networks {', '.join(map(str, solved.network.values[solved.collapsed.values]))}.")
     click.echo(f"Written: {', '.join(map(str, targets))}")
+
+
+def _told_rule(rule: Rule | Annealing) -> str:
+    from cortexsim.rnn import Annealing
+
+    if not isinstance(rule, Annealing):
+        return repr(rule)
+    stages = f"{rule.stages} stage{'' if rule.stages == 1 else 's'}"
+    return f"{rule.rule!r} in {stages} of {rule.hold} steps"
 
 
 def _told(network: Network, networks: int) -> str:

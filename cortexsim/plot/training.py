@@ -68,7 +68,8 @@ def training_curves(
             performance.plot(steps, found["mean"], color=colour)
             loss.plot(steps, history.loss.transpose("step", "network"), **thin)
             loss.plot(steps, history.loss.mean("network"), color=colour)
-            way.step(steps, history.beta / history.time_scale, color=colour)
+            # A record tells of the steps before it
+            way.stairs(history.beta / history.time_scale, [0, *steps], baseline=None, color=colour)
         performance.axhline(threshold, color="0.8", zorder=0)
         solved.set(ylabel="Fraction solved", ylim=(-0.03, 1.03))
         performance.set(ylabel="Performance", ylim=(None, 1.01))
@@ -158,7 +159,7 @@ def training_report(
     Returns
     -------
     matplotlib.figure.Figure
-        10 by 7.5 inches. Save it by ``figure.savefig("report.png")``.
+        13 by 7.5 inches. Save it by ``figure.savefig("report.png")``.
 
     Raises
     ------
@@ -168,8 +169,8 @@ def training_report(
     from cortexsim.plot.figure import Figure
 
     with styled():
-        figure = Figure(figsize=(10.0, 7.5), dpi=DPI, layout="constrained")
-        grid = figure.add_gridspec(2, 3, height_ratios=(1, 2.1), width_ratios=(0.9, 1.2, 1.2))
+        figure = Figure(figsize=(13.0, 7.5), dpi=DPI, layout="constrained")
+        grid = figure.add_gridspec(2, 3, height_ratios=(1, 2.1), width_ratios=(0.75, 1.3, 1.3))
         training_curves(history, threshold=threshold, ax=list(figure.add_subfigure(grid[0, :]).subplots(1, 4)))
         side = figure.add_subfigure(grid[1, 0]).subplots(2, 1, height_ratios=(1.6, 1))
         choices(trials, outputs[np.newaxis], ax=side[0])
