@@ -26,6 +26,14 @@ from cortexsim.plot.experiments import lesion_atlas
 
 DOPAMINE = (1.0, 1.5)
 KINDS = {"start": {}, "delay": {"onset": 2000}, "renormalised": {"renormalise": True}}
+MEANING = """\
+# Lesions of one area at a time in the model of Froudist-Walsh et al. 2021, doi 10.1016/j.neuron.2021.08.024, without
+# noise, by examples/lesion_atlas.py. A cue to E1 of V1 at 1 s lasts 0.4 s; an area holds it if E1 of 4.5 to 5 s is
+# above that of 0.5 to 1 s by more than 5 Hz. lesion: from the start, in the delay (2 s), or from the start with the
+# weights of the others normalised anew. Of the other areas, n_persistent hold the cue, and n_intact of them without the
+# lesion; lost and gained tell them apart. activity_hz: their mean delay activity above baseline; relative_activity: by
+# that of the intact cortex.
+"""
 COLUMNS = ("effect", "n_persistent", "n_intact", "lost", "gained", "activity", "relative_activity")
 
 
@@ -40,7 +48,8 @@ def main(out: Path = Path()) -> None:
 
     out.mkdir(parents=True, exist_ok=True)
     path, picture = out / "lesion_atlas.csv", out / "lesion_atlas.png"
-    table(atlases).to_csv(path, index=False, float_format="%.4f", lineterminator="\n")
+    rows = table(atlases).to_csv(index=False, float_format="%.4f", lineterminator="\n")
+    path.write_text(MEANING + rows, encoding="utf-8", newline="")
     draw({f"Dopamine {d:g}, lesion in the delay": atlases[d, "delay"] for d in DOPAMINE}).savefig(picture)
     print(f"\nWrote {path} and {picture}")
 

@@ -109,7 +109,7 @@ def test_arguments_are_checked(model):
 @pytest.mark.parametrize("kind", ["early", "late", "renormalised"])
 def test_the_table_in_the_documentation_is_what_the_model_gives(kind, request):
     """Counts exactly, activity to the four digits that the table has."""
-    table = pd.read_csv(Path(__file__).parents[1] / "docs" / "lesion_atlas.csv", dtype={"area": str})
+    table = pd.read_csv(Path(__file__).parents[1] / "docs" / "lesion_atlas.csv", comment="#", dtype={"area": str})
     assert len(table) == 2 * 3 * 40
     lesion = {"early": "start", "late": "delay"}.get(kind, kind)
     rows = table[(table.dopamine == 1.5) & (table.lesion == lesion)].set_index("area").loc[list(FEW)]
