@@ -27,7 +27,7 @@ import xarray as xr
 from measuring import in_turn, machine, spread, table, wall_seconds
 
 import cortexsim as cx
-from cortexsim.sweep import Simulation, sweep
+from cortexsim.sweeps import Simulation, sweep
 
 RESULTS = Path(__file__).parent / "results" / "dopamine_distractor.md"
 DOPAMINE = (0.6, 2.4)  # range of the axis

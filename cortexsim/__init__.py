@@ -12,6 +12,7 @@ from cortexsim import (
     learning,
     plot,
     protocols,
+    sweeps,
     tasks,
     validate,
 )
@@ -45,6 +46,7 @@ from cortexsim.stimulus import (
     blockade,
     optogenetics,
 )
+from cortexsim.sweeps import Simulation, failed_points, sweep
 
 __all__ = [
     "Change",
@@ -56,6 +58,7 @@ __all__ = [
     "Pulse",
     "Ramp",
     "Schedule",
+    "Simulation",
     "SimulationDiverged",
     "Sine",
     "Step",
@@ -66,6 +69,7 @@ __all__ = [
     "compare",
     "connectome",
     "datasets",
+    "failed_points",
     "fit",
     "fitting",
     "gradients",
@@ -82,6 +86,8 @@ __all__ = [
     "simulate",
     "single_area",
     "sln_from_hierarchy",
+    "sweep",
+    "sweeps",
     "synthetic_connectome",
     "synthetic_gradients",
     "tasks",

@@ -17,6 +17,7 @@ import click
 
 from cortexsim import __version__
 from cortexsim._checks import check_known, suggest
+from cortexsim.commands.train import train
 from cortexsim.results import check_writable, replacing, save
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def main(args: Sequence[str] | None = None) -> int:
 def _cortexsim() -> None:
     """Simulate the whole macaque cortex with published large-scale models."""
 
+
+_cortexsim.add_command(train)
 
 _progress = click.option(
     "--progress/--no-progress", default=None, help="Show a progress bar; by default where stderr is a terminal."
@@ -238,7 +241,7 @@ def sweep() -> None:
     cortexsim sweep status FOLDER               # what is done, missing, failed
     cortexsim sweep collect FOLDER result.nc
 
-    In Python the same is `cortexsim.sweep.sweep(function, axes, folder=FOLDER)`. docs/sweeps.md has a full script for
+    In Python the same is `cortexsim.sweep(function, axes, folder=FOLDER)`. docs/sweeps.md has a full script for
     a batch system.
     """  # noqa: D301
 
@@ -262,8 +265,8 @@ def prepare(file: Path, folder: Path, chunk: int | None) -> None:
     dopamine = { start = 0, stop = 3, count = 20 }
     amplitude = [0, 50, 100]
     """  # noqa: D301
-    from cortexsim.sweep import prepare as prepare_
-    from cortexsim.sweep.reference import read_sweep
+    from cortexsim.sweeps import prepare as prepare_
+    from cortexsim.sweeps.reference import read_sweep
 
     with _input_errors(), _failures_of_run():
         made = prepare_(*read_sweep(file), folder, chunk=chunk).manifest
@@ -279,7 +282,7 @@ def prepare(file: Path, folder: Path, chunk: int | None) -> None:
 @_progress
 def sweep_run(manifest: Path, workers: int, retry_failed: bool, progress: bool | None) -> None:
     """Run what is left of the sweep that MANIFEST, or its folder, holds."""
-    from cortexsim.sweep import failed_points, resume
+    from cortexsim.sweeps import failed_points, resume
 
     with _input_errors(), _failures_of_run():
         result = resume(manifest, workers=workers, progress=progress, retry_failed=retry_failed)
@@ -297,7 +300,7 @@ def sweep_run_chunk(manifest: Path, number: int, retry_failed: bool) -> None:
 
     Points that raise are kept with their errors and leave the exit code at 0.
     """
-    from cortexsim.sweep import run_chunk
+    from cortexsim.sweeps import run_chunk
 
     with _input_errors(), _failures_of_run():
         failed = run_chunk(manifest, number, retry_failed=retry_failed)
@@ -313,8 +316,8 @@ def sweep_status(manifest: Path, array: bool) -> None:
 
     `sbatch --array=$(cortexsim sweep status FOLDER --array) job.sh` runs those that are left.
     """
-    from cortexsim.sweep import status
-    from cortexsim.sweep.run import ranges
+    from cortexsim.sweeps import status
+    from cortexsim.sweeps.run import ranges
 
     with _input_errors():
         found = status(manifest)
@@ -334,7 +337,7 @@ def sweep_status(manifest: Path, array: bool) -> None:
 @click.argument("out", type=click.Path(path_type=Path))
 def sweep_collect(manifest: Path, out: Path) -> None:
     """Write the result of the sweep that MANIFEST, or its folder, holds to OUT, a netCDF file."""
-    from cortexsim.sweep import collect, failed_points
+    from cortexsim.sweeps import collect, failed_points
 
     with _input_errors(), _failures_of_run():
         target = check_writable(out, (".nc",))

@@ -301,5 +301,8 @@ def _start(state: Any, model: Model, n_trials: int, dt: float) -> tuple[int, NDA
 
 
 def _processors() -> int:
-    """Return the processors that this process may use."""
+    """Return the processors that this process may use; workers of joblib and Dask are told their share so."""
+    share = os.environ.get("OMP_NUM_THREADS", "")
+    if share.isdigit() and int(share) > 0:
+        return int(share)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -96,7 +96,8 @@ def simulate(
         two runs together equal one long run bit by bit); or an array (state, area) or (trial, state, area) such as a
         result's `final_state`, labelled.
     threads : int
-        Threads over trials; by default one per processor. The numbers do not depend on it.
+        Threads over trials; by default one per processor, or as many as OMP_NUM_THREADS says, which joblib and Dask
+        set in their workers. The numbers do not depend on it.
 
     Returns
     -------

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 import cortexsim as cx
 from cortexsim.plot.experiments import dose_response, fractions, phase_diagram
-from cortexsim.sweep import Simulation, sweep
+from cortexsim.sweeps import Simulation, sweep
 
 TASK = cx.working_memory(distractor=("V1", "E2_dendrite", 100.0))
 DOPAMINE = np.linspace(0.8, 2.3, 16)

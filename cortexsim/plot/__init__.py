@@ -6,6 +6,7 @@ Each takes Axes of your own as `ax`; made within `styled()`, they have the packa
 from cortexsim.plot.activity import activity, traces
 from cortexsim.plot.attractors import attractor_states, ignition_latencies, thresholds
 from cortexsim.plot.cortex_map import cortex_map
+from cortexsim.plot.experiments import ablations, dose_response, fractions, lesion_atlas, phase_diagram
 from cortexsim.plot.fit import fit_history, fit_profile, fit_sensitivity
 from cortexsim.plot.hierarchy import hierarchy
 from cortexsim.plot.matrix import matrix
@@ -15,18 +16,23 @@ from cortexsim.plot.summary import summary
 from cortexsim.plot.tasks import task
 
 __all__ = [
+    "ablations",
     "activity",
     "attractor_states",
     "cortex_map",
     "decision",
     "decoded_item",
+    "dose_response",
     "fit_history",
     "fit_profile",
     "fit_sensitivity",
+    "fractions",
     "hierarchy",
     "ignition_latencies",
+    "lesion_atlas",
     "matrix",
     "performance",
+    "phase_diagram",
     "ping_readout",
     "psychometric",
     "styled",

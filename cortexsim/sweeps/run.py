@@ -19,12 +19,12 @@ import pandas as pd
 import xarray as xr
 
 from cortexsim import _checks
-from cortexsim.sweep import reference
-from cortexsim.sweep.axes import Axes, check_axes
-from cortexsim.sweep.block import Block, attempt, failed, join, to_dataset, told
-from cortexsim.sweep.digest import digest
-from cortexsim.sweep.folder import DamagedChunk, Folder, Manifest, open_folder, read_folder
-from cortexsim.sweep.simulation import Simulation, simulate_blocks
+from cortexsim.sweeps import reference
+from cortexsim.sweeps.axes import Axes, check_axes
+from cortexsim.sweeps.block import Block, attempt, failed, join, to_dataset, told
+from cortexsim.sweeps.digest import digest
+from cortexsim.sweeps.folder import DamagedChunk, Folder, Manifest, open_folder, read_folder
+from cortexsim.sweeps.simulation import Simulation, simulate_blocks
 
 _ENGINES = {"processes": "loky", "threads": "threading", "dask": "dask"}
 _CHUNKS = 256  # files of a sweep of a plain function, at most, unless the user says
@@ -99,7 +99,7 @@ def sweep(
 
     Examples
     --------
-    >>> from cortexsim.sweep import sweep
+    >>> from cortexsim.sweeps import sweep
     >>> result = sweep(lambda x, y: x * y, {"x": [1, 2, 3], "y": [10, 20]})
     >>> result.value.sel(x=3, y=20).item()
     60
@@ -473,7 +473,7 @@ def _engine(engine: str | None, workers: int | None) -> Iterator[tuple[int, bool
             return
         if workers is not None:
             raise ValueError(f"A Dask cluster has its own workers, but `workers` is {workers}; leave it out.")
-        from cortexsim.sweep.cluster import Cluster
+        from cortexsim.sweeps.cluster import Cluster
 
         wait = backend.wait_for_workers_timeout
         cluster = Cluster(client=backend.client, wait_for_workers_timeout=wait, **backend.submit_kwargs)

@@ -19,11 +19,11 @@ import pytest
 import xarray as xr
 
 import cortexsim as cx
-from cortexsim.sweep import Simulation, collect, failed_points, prepare, resume, run_chunk, status, sweep
-from cortexsim.sweep.axes import check_axes
-from cortexsim.sweep.digest import digest
-from cortexsim.sweep.folder import read_folder
-from cortexsim.sweep.reference import read_sweep
+from cortexsim.sweeps import Simulation, collect, failed_points, prepare, resume, run_chunk, status, sweep
+from cortexsim.sweeps.axes import check_axes
+from cortexsim.sweeps.digest import digest
+from cortexsim.sweeps.folder import read_folder
+from cortexsim.sweeps.reference import read_sweep
 
 ROOT = Path(__file__).resolve().parents[1]
 AXES = {"x": [1, 2, 3], "y": [0.5, 2.5], "name": ["a", "b"]}
@@ -127,7 +127,7 @@ def test_a_point_that_raises_is_nan_and_listed_and_the_others_are_as_they_were(w
     listed = failed_points(result)
     assert listed.to_dict("records")[1] == {
         "x": 2, "y": 2.5, "name": "b", "error": "ValueError", "message": "no value for b",
-        "where": f"test_sweep.py, line {fails_at_two.__code__.co_firstlineno + 2}",
+        "where": f"test_sweeps.py, line {fails_at_two.__code__.co_firstlineno + 2}",
     }  # fmt: skip
     assert len(failed_points(whole)) == 0
 
@@ -256,7 +256,7 @@ def test_another_sweep_in_the_folder_is_refused_with_what_differs(tmp_path: Path
 
 def test_a_folder_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep(table, AXES, folder=tmp_path / "s")
-    monkeypatch.setattr(sys.modules["cortexsim.sweep.run"], "version", lambda _: "9.9")
+    monkeypatch.setattr(sys.modules["cortexsim.sweeps.run"], "version", lambda _: "9.9")
     with pytest.raises(ValueError, match="was begun with cortexsim .*, and this is 9.9"):
         sweep(table, AXES, folder=tmp_path / "s")
 
@@ -277,7 +277,7 @@ KILLS = """
 import os, random, sys, time
 from pathlib import Path
 import joblib, tqdm
-from cortexsim.sweep import status, sweep
+from cortexsim.sweeps import status, sweep
 
 KILLS, POINTS, CHUNK = int(sys.argv[1]), int(sys.argv[2]), 2
 LOG = Path("log")
@@ -460,7 +460,7 @@ def function(x):
 
 
 def digest_of(text: str, folder: Path) -> str:
-    from cortexsim.sweep.reference import read_module
+    from cortexsim.sweeps.reference import read_module
 
     (folder / "module_of_digests.py").write_text(text)
     return digest(read_module(folder / "module_of_digests.py").function)
@@ -488,7 +488,7 @@ def test_a_digest_changes_with_what_a_function_reads_and_with_nothing_else(
 
 def test_a_digest_is_the_same_in_another_process(tmp_path: Path) -> None:
     here = digest_of(MODULE, tmp_path)
-    program = "from cortexsim.sweep.digest import digest; import module_of_digests as m; print(digest(m.function))"
+    program = "from cortexsim.sweeps.digest import digest; import module_of_digests as m; print(digest(m.function))"
     environment = os.environ | {"PYTHONHASHSEED": "1"}  # of Python's own hashes, which order sets
     run = [sys.executable, "-c", program]
     done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
@@ -604,7 +604,7 @@ def test_lanes_give_the_same_whatever_chunks_and_memory(
     expected = sweep(simulation, axes)
     for chunk in (1, 4):
         xr.testing.assert_identical(sweep(simulation, axes, chunk=chunk, folder=tmp_path / f"{chunk}"), expected)
-    module = sys.modules["cortexsim.sweep.simulation"]
+    module = sys.modules["cortexsim.sweeps.simulation"]
     calls: list[int] = []
     simulate = module.simulate
     monkeypatch.setattr(module, "simulate", lambda *a, **k: calls.append(len(k["trials"])) or simulate(*a, **k))

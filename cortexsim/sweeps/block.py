@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from cortexsim.sweep.axes import Axes
-from cortexsim.sweep.digest import is_library
+from cortexsim.sweeps.axes import Axes
+from cortexsim.sweeps.digest import is_library
 
 _POINT = "__point__"
 

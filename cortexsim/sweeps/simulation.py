@@ -18,8 +18,8 @@ from cortexsim import _checks, plan
 from cortexsim.model import Model
 from cortexsim.simulate import memory_estimate, simulate
 from cortexsim.stimulus import Part, Schedule, Stimulus, Sum
-from cortexsim.sweep.axes import Axes
-from cortexsim.sweep.block import Block, attempt, failed
+from cortexsim.sweeps.axes import Axes
+from cortexsim.sweeps.block import Block, attempt, failed
 
 _LANES = 64  # trials in one call, from which on more of them gain little
 _MEMORY = 2**30  # bytes that a call may take: a worker of a cluster has a few GiB
@@ -57,7 +57,7 @@ class Simulation:
     Examples
     --------
     >>> import cortexsim as cx
-    >>> from cortexsim.sweep import Simulation, sweep
+    >>> from cortexsim.sweeps import Simulation, sweep
     >>> model = cx.Model(cx.load_connectome("macaque40"), cx.circuits.FroudistWalsh2021(), cx.gradients.macaque40())
     >>> cue = cx.Pulse(area="V1", input="E1_dendrite", onset=50, duration=50, amplitude=100, name="cue")
     >>> peak = Simulation(model, lambda result: result.r_E1.max(("time", "area")), cue, duration=100, trials=2)

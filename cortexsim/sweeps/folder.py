@@ -18,8 +18,8 @@ import xarray as xr
 
 from cortexsim import _checks
 from cortexsim.results import replacing
-from cortexsim.sweep.axes import Axes, check_axes
-from cortexsim.sweep.block import Block, Failure
+from cortexsim.sweeps.axes import Axes, check_axes
+from cortexsim.sweeps.block import Block, Failure
 
 _FORMAT = 1
 _MANIFEST = "manifest.json"
