@@ -7,21 +7,20 @@ import inspect
 import operator
 import time
 import tomllib
-import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cortexsim import __version__
-from cortexsim._checks import check_known, suggest
+from cortexsim._checks import check_known, check_positive, suggest
+from cortexsim.commands.sweep import sweep
 from cortexsim.commands.train import train
+from cortexsim.commands.wording import EXIT_CODES, InputError, RunFailed, input_errors, progress_option
 from cortexsim.results import check_writable, replacing, save
 
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
     from matplotlib.figure import Figure
 
@@ -38,21 +37,6 @@ _KINDS: dict[str, tuple[type, str]] = {
     "noise": (bool, "true or false"),
 }
 """What a key must hold where the function that takes it does not check it, or takes what TOML cannot hold."""
-
-_EXIT_CODES = """Exit codes: 0 done; 1 the run failed (the simulation diverged, the disk is full); 2 wrong usage or
-input; 130 Ctrl-C. Files appear whole or not at all, and replace those of the same name."""
-
-
-class _InputError(click.ClickException):
-    """Wrong input: shown without a traceback."""
-
-    exit_code = 2
-
-
-class _RunFailed(click.ClickException):
-    """The run itself failed: shown without a traceback."""
-
-    exit_code = 1
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -79,25 +63,22 @@ def main(args: Sequence[str] | None = None) -> int:
     return code or 0
 
 
-@click.group(epilog=_EXIT_CODES)
+@click.group(epilog=EXIT_CODES)
 @click.version_option(__version__, prog_name="cortexsim")
 def _cortexsim() -> None:
     """Simulate the whole macaque cortex with published large-scale models."""
 
 
+_cortexsim.add_command(sweep)
 _cortexsim.add_command(train)
 
-_progress = click.option(
-    "--progress/--no-progress", default=None, help="Show a progress bar; by default where stderr is a terminal."
-)
 
-
-@_cortexsim.command(epilog=_EXIT_CODES, short_help="Run the main model and compare it with experiments.")
+@_cortexsim.command(epilog=EXIT_CODES, short_help="Run the main model and compare it with experiments.")
 @click.option("--dopamine", type=float, default=1.5, show_default=True, help="Dopamine release.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Key of the noise.")
 @click.option("--trials", type=int, default=1, show_default=True, help="Number of trials, each with its own noise.")
 @click.option("--out", type=click.Path(path_type=Path), default="cortexsim-demo", show_default=True, help="Folder.")
-@_progress
+@progress_option
 def demo(dopamine: float, seed: int, trials: int, out: Path, progress: bool | None) -> None:
     """Run a working-memory trial of the whole cortex and compare it with experiments.
 
@@ -106,9 +87,9 @@ def demo(dopamine: float, seed: int, trials: int, out: Path, progress: bool | No
     Result, picture and comparison go to the folder --out, which is made where it is missing.
     """
     if out.exists() and not out.is_dir():
-        raise _InputError(f"Option --out must name a folder, but {str(out)!r} is a file.")
+        raise InputError(f"Option --out must name a folder, but {str(out)!r} is a file.")
     if not out.absolute().parent.is_dir():
-        raise _InputError(f"There is no folder {str(out.parent)!r} to make {out.name!r} in; make it first.")
+        raise InputError(f"There is no folder {str(out.parent)!r} to make {out.name!r} in; make it first.")
     cue = {"type": "Pulse", "area": "V1", "input": "E1_dendrite", "onset": 1000, "duration": 400, "amplitude": 100}
     plan = {
         "circuit": {"name": "FroudistWalsh2021", "dopamine": dopamine},
@@ -121,14 +102,14 @@ def demo(dopamine: float, seed: int, trials: int, out: Path, progress: bool | No
     _write(result, {key: out / name for key, name in names.items()})
 
 
-@_cortexsim.command(epilog=_EXIT_CODES, short_help="Run what a TOML file describes.")
+@_cortexsim.command(epilog=EXIT_CODES, short_help="Run what a TOML file describes.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--dopamine", type=float, help="In place of `dopamine` in [circuit].")
 @click.option("--seed", type=int, help="In place of `seed` in [simulate].")
 @click.option("--trials", type=int, help="In place of `trials` in [simulate].")
 @click.option("--dtype", help="In place of `dtype` in [simulate]: float64 or float32.")
 @click.option("--out", help="In place of `path` in [output].")
-@_progress
+@progress_option
 def simulate(file: Path, dopamine: float | None, out: str | None, progress: bool | None, **options: Any) -> None:
     """Run the simulation that FILE, in TOML, describes.
 
@@ -137,11 +118,12 @@ def simulate(file: Path, dopamine: float | None, out: str | None, progress: bool
     \b
     [connectome]
     name = "macaque40"             # optional: select = ["V1", "V2"], lesion = ["LIP"]
+    conduction_speed = 3.5         # optional, m/s: delays; without it none
     [circuit]
     name = "FroudistWalsh2021"
     dopamine = 1.5                 # `cortexsim circuits FroudistWalsh2021` lists all
     [[stimulus]]                   # as many as you like; they add up
-    type = "Pulse"
+    type = "Pulse"                 # or Step, Ramp, Sine, Lesion, Change, Course
     area = "V1"
     input = "E1_dendrite"
     onset = 1000                   # ms
@@ -179,7 +161,7 @@ def circuits(name: str | None) -> None:
     if name is None:
         _echo_table([(known, circuit.citation) for known, circuit in ALL.items()])
         return
-    with _input_errors():
+    with input_errors():
         circuit = ALL[check_known(name, ALL, what="circuit", where="`cortexsim circuits`")]
     parameters = circuit().parameter_table()
     sections: tuple[list[tuple[str, ...]], ...] = (
@@ -214,7 +196,7 @@ def validate(papers: tuple[str, ...], out: Path | None) -> None:
     from cortexsim.results import check_writable
     from cortexsim.validate import PAPERS, claims, write_claims
 
-    with _input_errors():
+    with input_errors():
         for paper in papers:
             check_known(paper, PAPERS, what="paper", where="`cortexsim validate`")
         if out is not None:
@@ -227,163 +209,18 @@ def validate(papers: tuple[str, ...], out: Path | None) -> None:
         write_claims(tables, out)
         click.echo(f"Written: {out}")
     if unmet := [c.name for t in tables for c in t.unmet]:
-        raise _RunFailed(f"{len(unmet)} of {sum(map(len, tables))} claims do not hold: {'; '.join(unmet)}.")
-
-
-@_cortexsim.group(epilog=_EXIT_CODES, short_help="Run a function over a grid, in batch jobs or workers.")
-def sweep() -> None:
-    """Run a function or a Simulation over a grid of parameters, in batch jobs or workers.
-
-    \b
-    cortexsim sweep prepare grid.py FOLDER      # writes FOLDER/manifest.json, computes nothing
-    cortexsim sweep run FOLDER --workers 4      # on this machine; again, to resume
-    cortexsim sweep run-chunk FOLDER I          # or chunk I alone, in a batch job
-    cortexsim sweep status FOLDER               # what is done, missing, failed
-    cortexsim sweep collect FOLDER result.nc
-
-    In Python the same is `cortexsim.sweep(function, axes, folder=FOLDER)`. docs/sweeps.md has a full script for
-    a batch system.
-    """  # noqa: D301
-
-
-_folder = click.argument("manifest", type=click.Path(path_type=Path))
-_retry = click.option("--retry-failed", is_flag=True, help="Compute points again that raised before.")
-
-
-@sweep.command(epilog=_EXIT_CODES, short_help="Write the manifest of a sweep.")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--chunk", type=int, help="Points per chunk; by default what fills a call of the simulator.")
-def prepare(file: Path, folder: Path, chunk: int | None) -> None:
-    """Make FOLDER for the sweep that FILE describes; nothing is computed.
-
-    FILE is Python and defines `function`, a function or a Simulation, and `axes`. Or it is TOML and names the function:
-
-    \b
-    function = "models.py:held"                # or "package.module:held"
-    [axes]
-    dopamine = { start = 0, stop = 3, count = 20 }
-    amplitude = [0, 50, 100]
-    """  # noqa: D301
-    from cortexsim.sweeps import prepare as prepare_
-    from cortexsim.sweeps.reference import read_sweep
-
-    with _input_errors(), _failures_of_run():
-        made = prepare_(*read_sweep(file), folder, chunk=chunk).manifest
-    click.echo(f"{made.axes.size} points in {made.chunks} chunks, 0 to {made.chunks - 1}, in {folder}.")
-    click.echo(f"Run them here: cortexsim sweep run {folder} --workers 2")
-    click.echo(f"Or one in each batch job, I from 0 to {made.chunks - 1}: cortexsim sweep run-chunk {folder} I")
-
-
-@sweep.command("run", epilog=_EXIT_CODES, short_help="Run what is left of a sweep on this machine.")
-@_folder
-@click.option("--workers", type=int, default=1, show_default=True, help="Worker processes; -1: one per processor.")
-@_retry
-@_progress
-def sweep_run(manifest: Path, workers: int, retry_failed: bool, progress: bool | None) -> None:
-    """Run what is left of the sweep that MANIFEST, or its folder, holds."""
-    from cortexsim.sweeps import failed_points, resume
-
-    with _input_errors(), _failures_of_run():
-        result = resume(manifest, workers=workers, progress=progress, retry_failed=retry_failed)
-    click.echo("All chunks are done.")
-    _echo_failed(failed_points(result))
-    click.echo(f"Write the result: cortexsim sweep collect {manifest} result.nc")
-
-
-@sweep.command("run-chunk", epilog=_EXIT_CODES, short_help="Run one chunk of a sweep.")
-@_folder
-@click.argument("number", metavar="I", type=int)
-@_retry
-def sweep_run_chunk(manifest: Path, number: int, retry_failed: bool) -> None:
-    """Run chunk I, from 0, of the sweep that MANIFEST, or its folder, holds; a chunk that is done stays as it is.
-
-    Points that raise are kept with their errors and leave the exit code at 0.
-    """
-    from cortexsim.sweeps import run_chunk
-
-    with _input_errors(), _failures_of_run():
-        failed = run_chunk(manifest, number, retry_failed=retry_failed)
-    click.echo(f"Chunk {number} is done.")
-    _echo_failed(failed)
-
-
-@sweep.command("status", short_help="Say what is done, missing and failed.")
-@_folder
-@click.option("--array", is_flag=True, help="Print only the chunks that are left, as 0-3,7.")
-def sweep_status(manifest: Path, array: bool) -> None:
-    """Say which chunks of the sweep that MANIFEST, or its folder, holds are done.
-
-    `sbatch --array=$(cortexsim sweep status FOLDER --array) job.sh` runs those that are left.
-    """
-    from cortexsim.sweeps import status
-    from cortexsim.sweeps.run import ranges
-
-    with _input_errors():
-        found = status(manifest)
-    if array:
-        click.echo(ranges(found.index[found.state != "done"].tolist()))
-        return
-    for state in ("done", "missing", "damaged"):
-        numbers = found.index[found.state == state].tolist()
-        click.echo(f"{state + ':':9}{len(numbers)} of {len(found)} chunks{f': {ranges(numbers)}' if numbers else ''}")
-    failing = found[found.failed > 0]
-    where = f", in the chunks {ranges(failing.index.tolist())}" if len(failing) else ""
-    click.echo(f"{'failed:':9}{_points(int(failing.failed.sum()))}{where}")
-
-
-@sweep.command("collect", epilog=_EXIT_CODES, short_help="Write the result of a sweep whose chunks are all done.")
-@_folder
-@click.argument("out", type=click.Path(path_type=Path))
-def sweep_collect(manifest: Path, out: Path) -> None:
-    """Write the result of the sweep that MANIFEST, or its folder, holds to OUT, a netCDF file."""
-    from cortexsim.sweeps import collect, failed_points
-
-    with _input_errors(), _failures_of_run():
-        target = check_writable(out, (".nc",))
-        result = collect(manifest)
-        packed = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
-        encoding = {name: packed for name, values in result.data_vars.items() if values.dtype.kind in "biuf"}
-        with replacing(target) as part:
-            result.to_netcdf(part, engine="h5netcdf", encoding=encoding)
-    click.echo(f"Written: {out}, {', '.join(f'{name} {n}' for name, n in result.sizes.items())}.")
-    _echo_failed(failed_points(result))
-
-
-@contextmanager
-def _failures_of_run() -> Iterator[None]:
-    """Show the end of a sweep as a failed run; the points that failed are told in a table, not as a warning."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"\d+ of \d+ points failed")
-        try:
-            yield
-        except (FileNotFoundError, IsADirectoryError):
-            raise
-        except NotADirectoryError as error:
-            raise _InputError(str(error)) from error
-        except (RuntimeError, OSError) as error:
-            raise _RunFailed(str(error)) from error
-
-
-def _echo_failed(failed: pd.DataFrame) -> None:
-    if len(failed):
-        click.echo(f"{_points(len(failed))} failed (--retry-failed computes them again):", err=True)
-        click.echo(failed.to_string(index=False, max_rows=20), err=True)
-
-
-def _points(count: int) -> str:
-    return f"{count} point{'' if count == 1 else 's'}"
+        raise RunFailed(f"{len(unmet)} of {sum(map(len, tables))} claims do not hold: {'; '.join(unmet)}.")
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
         plan = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise _InputError(f"Cannot read {str(file)!r}: {error.strerror}.") from error
+        raise InputError(f"Cannot read {str(file)!r}: {error.strerror}.") from error
     except ValueError as error:  # of the text's encoding or of TOML
-        raise _InputError(f"{str(file)!r} must be TOML, but is not: {error}.") from error
+        raise InputError(f"{str(file)!r} must be TOML, but is not: {error}.") from error
     for section in plan:
-        with _input_errors():
+        with input_errors():
             check_known(section, _SECTIONS, what="section", where=str(file))
     return plan
 
@@ -395,19 +232,23 @@ def _run(plan: Mapping[str, Any], where: object, progress: bool | None, outputs:
     from cortexsim.plan import check
     from cortexsim.simulate import SimulationDiverged, simulate
 
-    anatomy = _table(plan, "connectome", where)
+    anatomy = dict(_table(plan, "connectome", where))
+    with input_errors(f"[connectome] of {where}"):
+        speed = anatomy.pop("conduction_speed", None)
+        speed = None if speed is None else check_positive("conduction_speed", speed, "m/s")
     connectome = _call(_connectome, anatomy, f"[connectome] of {where}")
     circuit = _choose(circuits.ALL, "name", _table(plan, "circuit", where), f"[circuit] of {where}")
     drives = []
     for number, table in enumerate(_tables(plan, "stimulus", where), start=1):
         here = f"[[stimulus]] {number} of {where}"
         drives.append(_choose(stimulus.ALL, "type", table, here))
-        with _input_errors():
-            check_known(drives[-1].area, connectome.areas, what="area", where=here, listed="`connectome.areas`")
-        _check_input(drives[-1], circuit, here)
+        if isinstance(drives[-1], stimulus.Drive):
+            with input_errors():
+                check_known(drives[-1].area, connectome.areas, what="area", where=here, listed="`connectome.areas`")
+            _check_input(drives[-1], circuit, here)
     maps = getattr(gradients, anatomy.get("name", "macaque40"))()  # the maps carry the network's name
-    with _input_errors(f"[circuit] of {where}"):
-        model = Model(connectome, circuit, maps)
+    with input_errors(f"[circuit] of {where}"):
+        model = Model(connectome, circuit, maps, conduction_speed=speed)
     given = {
         "model": model,
         "stimulus": functools.reduce(operator.add, drives) if drives else None,
@@ -416,7 +257,7 @@ def _run(plan: Mapping[str, Any], where: object, progress: bool | None, outputs:
     }
     here = f"[simulate] of {where}"
     arguments = _arguments(simulate, _table(plan, "simulate", where), here, given)
-    with _input_errors(here):  # not around the run: what it raises of this kind is a fault of the program
+    with input_errors(here):  # not around the run: what it raises of this kind is a fault of the program
         checked = check(**{name: value for name, value in arguments.items() if name != "progress"})
         checked.model.parameters(len(checked.trials))
     _check_outputs(outputs, checked)
@@ -424,7 +265,7 @@ def _run(plan: Mapping[str, Any], where: object, progress: bool | None, outputs:
     try:
         result: xr.Dataset = simulate(**arguments)
     except (SimulationDiverged, MemoryError) as error:
-        raise _RunFailed(str(error)) from error
+        raise RunFailed(str(error)) from error
     seconds = time.perf_counter() - started
     trials = result.sizes["trial"]
     click.echo(
@@ -438,7 +279,7 @@ def _check_input(drive: Drive, circuit: Circuit, where: str) -> None:
     units = {v.name: v.unit for v in circuit.inputs}
     if drive.input not in units:
         known = ", ".join(f"{name} ({unit})" for name, unit in units.items())
-        raise _InputError(f"Unknown input {drive.input!r} in {where}{suggest(drive.input, units)} Known: {known}.")
+        raise InputError(f"Unknown input {drive.input!r} in {where}{suggest(drive.input, units)} Known: {known}.")
 
 
 def _check_outputs(outputs: Collection[str], checked: Plan) -> None:
@@ -450,12 +291,12 @@ def _check_outputs(outputs: Collection[str], checked: Plan) -> None:
         return
     needs, circuit = f"`{wanted}` in [output] needs", checked.model.circuit
     if "r_E1" not in circuit.state_names():
-        raise _InputError(f"{needs} r_E1, which {type(circuit).__name__} does not record; take `figure`.")
+        raise InputError(f"{needs} r_E1, which {type(circuit).__name__} does not record; take `figure`.")
     if "r_E1" not in checked.record:
-        raise _InputError(f"{needs} r_E1, which `record` in [simulate] leaves out; add it there, or take `figure`.")
+        raise InputError(f"{needs} r_E1, which `record` in [simulate] leaves out; add it there, or take `figure`.")
     for label in EXPERIMENTAL_LABELS:
         if label not in checked.model.area_maps:
-            raise _InputError(
+            raise InputError(
                 f"{needs} the experimental label {label!r}, which the maps of {checked.model.connectome.name} do not "
                 "have; take `figure`, or the connectome macaque40."
             )
@@ -467,7 +308,7 @@ def _write(result: xr.Dataset, targets: Mapping[str, Path]) -> None:
 
     try:
         save(result, targets["path"])
-        with _input_errors(f"{targets['path']} is written, but not the rest"):
+        with input_errors(f"{targets['path']} is written, but not the rest"):
             if "figure" in targets:
                 _draw(plot.activity(result), targets["figure"])
             if "summary" in targets or "comparison" in targets:
@@ -478,7 +319,7 @@ def _write(result: xr.Dataset, targets: Mapping[str, Path]) -> None:
                 comparison.to_csv(targets["comparison"])
                 click.echo(f"\n{comparison}\n")
     except OSError as error:
-        raise _RunFailed(f"Writing failed: {error}") from error
+        raise RunFailed(f"Writing failed: {error}") from error
     click.echo(f"Written: {', '.join(map(str, targets.values()))}")
 
 
@@ -517,14 +358,14 @@ def _targets(
 def _table(plan: Mapping[str, Any], section: str, where: object) -> dict[str, Any]:
     table = plan.get(section, {})
     if not isinstance(table, dict):
-        raise _InputError(f"Section [{section}] of {where} must be a table, but is {table!r}.")
+        raise InputError(f"Section [{section}] of {where} must be a table, but is {table!r}.")
     return table
 
 
 def _tables(plan: Mapping[str, Any], section: str, where: object) -> list[dict[str, Any]]:
     tables = plan.get(section, [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise _InputError(f"Section {section!r} of {where} must be written as [[{section}]], once for each.")
+        raise InputError(f"Section {section!r} of {where} must be written as [[{section}]], once for each.")
     return tables
 
 
@@ -533,9 +374,9 @@ def _choose(known: Mapping[str, Callable[..., Any]], key: str, table: Mapping[st
     options = dict(table)
     name = options.pop(key, None)
     if name is None:
-        raise _InputError(f"Key `{key}` is missing in {where}; known: {', '.join(known)}.")
+        raise InputError(f"Key `{key}` is missing in {where}; known: {', '.join(known)}.")
     _check_kind(key, name, where)
-    with _input_errors():
+    with input_errors():
         check_known(name, known, what=key, where=where)
     return _call(known[name], options, where)
 
@@ -543,7 +384,7 @@ def _choose(known: Mapping[str, Callable[..., Any]], key: str, table: Mapping[st
 def _call(function: Callable[..., Any], table: Mapping[str, Any], where: str) -> Any:
     """Call `function` with the entries of the table."""
     arguments = _arguments(function, table, where, {})
-    with _input_errors(where):
+    with input_errors(where):
         return function(**arguments)
 
 
@@ -554,12 +395,12 @@ def _arguments(
     arguments = dict(given)
     parameters = {n: p for n, p in inspect.signature(function).parameters.items() if n not in given}
     for key, value in table.items():
-        with _input_errors():
+        with input_errors():
             check_known(key, parameters, what="key", where=where)
         _check_kind(key, value, where)
     for name, parameter in parameters.items():
         if name not in table and parameter.default is parameter.empty:
-            raise _InputError(f"Key `{name}` is missing in {where}.")
+            raise InputError(f"Key `{name}` is missing in {where}.")
         arguments[name] = table.get(name, parameter.default)
     return arguments
 
@@ -567,13 +408,4 @@ def _arguments(
 def _check_kind(key: str, value: object, where: str) -> None:
     kind, words = _KINDS.get(key, (object, ""))
     if not isinstance(value, kind):
-        raise _InputError(f"Key `{key}` in {where} must be {words}, but is {value!r}.")
-
-
-@contextmanager
-def _input_errors(where: str = "") -> Iterator[None]:
-    """Show what the package says of wrong input as such, with the place in front."""
-    try:
-        yield
-    except (TypeError, ValueError, FileNotFoundError, IsADirectoryError) as error:
-        raise _InputError(f"{where}: {error}" if where else str(error)) from error
+        raise InputError(f"Key `{key}` in {where} must be {words}, but is {value!r}.")
