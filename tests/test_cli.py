@@ -546,3 +546,30 @@ def test_wrong_sweeps_are_refused_with_the_way_out(run: Run, grid: str) -> None:
         code, _, err = run("sweep", *args)
         assert code == 2
         assert "holds another sweep: `function` has changed. Take another folder" in err
+
+
+def test_a_file_may_lesion_change_and_delay(run: Run) -> None:
+    parts = """
+[connectome]
+name = "macaque40"
+conduction_speed = 3.5
+[[stimulus]]
+type = "Lesion"
+areas = ["LIP"]
+onset = 700
+[[stimulus]]
+type = "Change"
+parameter = "dopamine"
+value = 0.5
+[simulate]
+"""
+    code, _, err = run("simulate", "trial.toml", toml=TRIAL.replace("[simulate]", parts))
+    assert (code, err) == (0, "")
+    result = cx.load("result.nc")
+    assert result.attrs["conduction_speed_m_per_s"] == 3.5
+    assert result.r_E1.sel(area="LIP").isnull().sum("time").to_numpy().tolist() == [50, 50]
+    bad = TRIAL.replace("[simulate]", parts.replace("3.5", "-1"))
+    assert (
+        "[connectome] of trial.toml: Argument `conduction_speed` must be positive"
+        in run("simulate", "trial.toml", toml=bad)[2]
+    )
