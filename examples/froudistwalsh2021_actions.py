@@ -22,7 +22,6 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import cortexsim as cx
-from cortexsim.plot.experiments import ablations, phase_diagram
 
 CUE = cx.working_memory()
 DISTRACTED = cx.working_memory(distractor=("V1", "E2_dendrite", 100.0))
@@ -64,11 +63,11 @@ def draw(areas: xr.DataArray, winner: xr.DataArray) -> Figure:
     """Return the figure: areas that hold the cue, and what a distractor makes of it."""
     figure = Figure(figsize=(8.0, 3.2), dpi=150, layout="constrained")
     left, right = figure.subplots(1, 2)
-    ablations(areas, ax=left)
+    cx.plot.ablations(areas, ax=left)
     left.set(xlabel="Dopamine", ylim=(-1, 30))
     left.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)
     rows = winner.assign_coords(without=np.arange(len(ACTIONS)))
-    phase_diagram(rows, names={0: "none is held", 1: "the cue", 2: "the distractor"}, ax=right)
+    cx.plot.phase_diagram(rows, names={0: "none is held", 1: "the cue", 2: "the distractor"}, ax=right)
     right.set(xlabel="Dopamine", ylabel="")
     right.set_yticks(range(len(ACTIONS)), ["intact", *(f"without {action}" for action in ACTIONS[1:])])
     right.invert_yaxis()

@@ -21,7 +21,6 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import cortexsim as cx
-from cortexsim.plot.experiments import dose_response, fractions, phase_diagram
 from cortexsim.sweeps import Simulation, sweep
 
 TASK = cx.working_memory(distractor=("V1", "E2_dendrite", 100.0))
@@ -76,15 +75,15 @@ def draw(grid: xr.Dataset, held: xr.Dataset, table: xr.Dataset) -> Figure:
     with cx.plot.styled():
         figure = Figure(figsize=(10.0, 3.2), dpi=150, layout="constrained")
         left, middle, right = figure.subplots(1, 3)
-        phase_diagram(grid.value.T, names=ITEMS, ax=left)
+        cx.plot.phase_diagram(grid.value.T, names=ITEMS, ax=left)
         left.axhline(100, color="white", linewidth=0.8, linestyle=":")
         left.set(ylabel="Distractor (pA), cue 100 pA", xlabel="Dopamine")
         for item, color in ((1, BLUE), (2, VERMILION)):
             areas = held.n_areas.sel(item=item).where(held.held == item, 0)
             areas.attrs["long_name"] = f"areas that hold it, {TRIALS} trials with noise"
-            dose_response(areas, name=ITEMS[item], color=color, ax=middle)
+            cx.plot.dose_response(areas, name=ITEMS[item], color=color, ax=middle)
         for name, color in zip(ITEMS.values(), (GREY, BLUE, VERMILION), strict=True):
-            fractions(table.sel(item=name), name=name, color=color, ax=right)
+            cx.plot.fractions(table.sel(item=name), name=name, color=color, ax=right)
         right.set(ylabel="Share of trials, 95 % interval")
         for ax in (middle, right):
             ax.set_xlabel("Dopamine")

@@ -24,8 +24,6 @@ from matplotlib.figure import Figure
 
 import cortexsim as cx
 from cortexsim.analysis.memory import FRONTOPARIETAL
-from cortexsim.plot.attractors import threshold as plot_threshold
-from cortexsim.plot.experiments import phase_diagram
 
 TASK = cx.working_memory(distractor=("V1", "E2_dendrite", 100.0))
 START, STOP = TASK.window("distractor")
@@ -102,11 +100,11 @@ def draw(traces: xr.Dataset, held: np.ndarray, threshold: xr.Dataset) -> Figure:
         winner, least = below.subplots(1, 2, width_ratios=(1.6, 1.0))
         rows = {"population": np.arange(len(POPULATIONS)), "silenced": AMPLITUDES}
         names = {0: "none is held", 1: "the cue", 2: "the distractor"}
-        phase_diagram(xr.DataArray(held, rows, ("population", "silenced")), names=names, ax=winner)
+        cx.plot.phase_diagram(xr.DataArray(held, rows, ("population", "silenced")), names=names, ax=winner)
         winner.set(xlabel="Silenced by (pA) while the distractor lasts", ylabel="Population")
         winner.set_yticks(range(len(POPULATIONS)), POPULATIONS)
         winner.invert_yaxis()
-        plot_threshold(threshold, unit="pA", ax=least)
+        cx.plot.thresholds(threshold, unit="pA", ax=least)
         least.set(ylabel="Least silencing of SST2\nthat lets the distractor win (pA)", xlabel="Dopamine", ylim=(0, 14))
     return figure
 

@@ -22,7 +22,6 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import cortexsim as cx
-from cortexsim.plot.experiments import lesion_atlas
 
 DOPAMINE = (1.0, 1.5)
 KINDS = {"start": {}, "delay": {"onset": 2000}, "renormalised": {"renormalise": True}}
@@ -77,7 +76,7 @@ def draw(atlases: dict[str, xr.Dataset]) -> Figure:
         figure = Figure(figsize=(9.0, 3.1 * len(atlases)), dpi=150, layout="constrained")
         for row, (name, one) in zip(figure.subfigures(len(atlases), 1), atlases.items(), strict=True):
             row.suptitle(name, fontsize=9)
-            lesion_atlas(one, ax=list(row.subplots(1, 2)))
+            cx.plot.lesion_atlas(one, ax=list(row.subplots(1, 2)))
     return figure
 
 
