@@ -165,6 +165,8 @@ class Lanes:
             for lane in range(lanes):
                 own = np.atleast_2d(values)[lane::lanes]
                 of_matrix[: len(own), :, lane] = own
+            for blocks in np.array_split(of_matrix, self.layout.passes(rows)):
+                blocks[...] = blocks.swapaxes(0, 1).reshape(blocks.shape)
         self._weights = weights.ravel()
 
     def _remember(self, first_step, history):

@@ -63,12 +63,21 @@ class Layout:
         self.parameters = tuple(n for n in circuit.parameter_names() if n in used and n not in area_parameters)
         self.sources = tuple(dict.fromkeys(p.source for p in circuit.pathways))
         self.matrices = tuple(dict.fromkeys(p.weights for p in circuit.pathways))
+        # Blocks whose sums one pass of the long-range product keeps in registers.
+        self.targets = max(1, _IN_FLIGHT // (self.registers * max(1, len(self.longrange))))
         self.first, at = {}, 0
         for group in ("state", "longrange", "inputs", "noise", "area_parameters"):
             self.first[group] = at
             size = len(getattr(self, group))
             at += -(-size // 4) * 4 if group == "noise" else size
         self.fields = at
+
+    def passes(self, n_blocks) -> int:
+        """Return in how many passes the long-range product takes the blocks: few, and as even as can be.
+
+        A pass of few sums would wait for its additions. Its weights lie side by side, source area by source area.
+        """
+        return -(-n_blocks // self.targets)
 
     def field(self, group, name) -> int:
         """Return the field that holds `name`."""
@@ -206,13 +215,11 @@ def _couple_text(layout):
     for q, source in enumerate(layout.sources):
         value = f"load(buf, base + {layout.field('state', source) * n}, WIDTH)"
         out.append(f"        store(gathered, {q} * n_sources + block * WIDTH, {value})")
-    # As few passes as can be, and as even: a pass of few sums waits for its additions.
-    targets = max(1, _IN_FLIGHT // (layout.registers * len(layout.longrange)))
     for by_trial in (True, False):
         out += ["    if by_trial:" if by_trial else "    else:", "        block = 0"]
-        out += [f"        passes = -(-n_blocks // {targets})", "        while block < n_blocks:"]
+        out += [f"        passes = -(-n_blocks // {layout.targets})", "        while block < n_blocks:"]
         out += ["            size = -(-(n_blocks - block) // passes)"]
-        for size in range(1, targets + 1):
+        for size in range(1, layout.targets + 1):
             out += [f"            if size == {size}:"]
             out += [" " * 16 + line for line in _product_lines(layout, by_trial, size)]
         out += ["            block += size", "            passes -= 1"]
@@ -229,7 +236,7 @@ def _product_lines(layout, by_trial, n_targets):
         lines.append(f"    source{q} = {how.format(f'{q} * n_sources')}")
     for t in range(n_targets):
         for m in range(len(layout.matrices)):
-            at = f"(block + {t}) * n_areas + j"
+            at = f"block * n_areas + j * {n_targets} + {t}"
             value = (
                 f"broadcast(weights, {m} * matrix + {at}, WIDTH)"
                 if by_trial
