@@ -60,7 +60,10 @@ def decisions(result, onset, threshold=15.0, tau=20.0):
 
 
 def test_accuracy_and_reaction_times_are_the_published_ones(alone):
-    """1000 trials: three standard errors of accuracy, and 6 % of the reaction time, whose filter is not published."""
+    """1000 trials: three standard errors of accuracy; 3 % of the time of all choices, whose filter is not published.
+
+    The standard error of that time is .5 to .9 %, that of the published one half as much.
+    """
     published = {3.2: (0.70, 626), 6.4: (0.856, 586), 12.8: (0.980, 478), 25.6: (1.0, 357)}
     for coherence, (accuracy, reaction_time) in published.items():
         motion = alone.circuit.motion(coherence, onset=100, duration=2000, mu0=30)
@@ -69,7 +72,7 @@ def test_accuracy_and_reaction_times_are_the_published_ones(alone):
         assert (choice >= 0).mean() > 0.99
         correct = choice == 0
         assert abs(correct.mean() - accuracy) < 3 * np.sqrt(0.7 * 0.3 / 1000)
-        assert time[correct].mean() == pytest.approx(reaction_time, rel=0.06)
+        assert time[choice >= 0].mean() == pytest.approx(reaction_time, rel=0.03)
         if coherence < 10:
             assert time[choice == 1].mean() > time[correct].mean()
         before, after = (rates(result)[:, :, slice(*k)].mean(-1) for k in ((-240, -200), (-40, None)))
