@@ -281,7 +281,7 @@ def _label(run: Plan, records: NDArray[Any], final: NDArray[Any], history: NDArr
     described = [json.loads(s.to_json()) if s is not None else [] for s in run.stimuli]
     return xr.Dataset(
         data,
-        model.coordinates.assign(own),
+        model.coordinates | xr.Coordinates(own),
         {
             "cortexsim_version": _version(),
             "circuit": type(circuit).__name__,
