@@ -28,9 +28,8 @@ _HEAD = '''"""Forward and backward pass of leaky networks in {dtype}; put togeth
 import numpy as np
 from numba import njit
 
-from cortexsim.kernel.maths import FLAGS, absolute, exp, inline, log, maximum, tanh, where
-from cortexsim.kernel.random import box_muller, philox
-from cortexsim.kernel.simd import as_signed, broadcast, load, multiply_add, spread, store, to_float32, to_float64
+from cortexsim.kernel.maths import FLAGS, inline
+from cortexsim.kernel.simd import broadcast, load, multiply_add, spread, store, to_float64
 
 WIDTH = {width}
 ZERO, ONE, TINY = np.{dtype}(0), np.{dtype}(1), np.finfo(np.{dtype}).tiny

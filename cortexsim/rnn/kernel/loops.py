@@ -1,8 +1,8 @@
 """Forward and backward pass of one network through a batch of trials, on flat buffers.
 
-This text is compiled behind a head that defines WIDTH, ZERO, FLOAT and `multiply` for one precision and machine: see
-`build`. A row is the state of all units in all trials of a batch, unit by unit within trial by trial: `row` numbers, a
-multiple of 16, in lines of `line` units. Lines are padded with units that never leave 0.
+This text is compiled behind a head that defines WIDTH, ZERO, ONE, TINY, FLOAT and `multiply` for one precision and
+machine: see `build`. A row is the state of all units in all trials of a batch, unit by unit within trial by trial:
+`row` numbers, a multiple of 16, in lines of `line` units. Lines are padded with units that never leave 0.
 
 With x the state, r the rate of a unit (rate form: r = x; current form: r = f(x)), and c the input of an epoch,
 
@@ -19,13 +19,21 @@ that of the step before it. A strategic skip does the same from the start to the
 
 # mypy: ignore-errors
 # ruff: noqa: F821
+# fmt: off
+import numpy as np
+from numba import njit
+
+from cortexsim.kernel.maths import FLAGS, absolute, exp, inline, log, maximum, tanh, where
+from cortexsim.kernel.random import box_muller, philox
+from cortexsim.kernel.simd import as_signed, load, spread, store, to_float32
+
 RELU, TANH, SOFTPLUS, SIGMOID = 0, 1, 2, 3
 LOGISTIC, LINEAR, SOFTMAX = 0, 1, 2
 
 
 @inline
 def activate(x, activation):
-    """f(x)."""
+    """Return f(x)."""
     if activation == RELU:
         return maximum(x, 0.0)
     if activation == TANH:
@@ -37,7 +45,7 @@ def activate(x, activation):
 
 @inline
 def times_slope(g, f, activation):
-    """G f'(x), from the value f of f(x)."""
+    """Return g f'(x), from the value f of f(x)."""
     if activation == RELU:
         return where(f > 0.0, g, 0.0)
     if activation == TANH:
@@ -58,6 +66,9 @@ def start_noise(noise, keys, row, lines, batch, network, key_low, key_high):
         store(keys, row + i, w3 | np.uint32(1))
 
 
+_MEAN, _SCALE = 8 * 7.5, (8 * (16**2 - 1) / 12) ** -0.5
+
+
 @inline
 def random_step(keys, i, row, tick):
     """Return numbers of mean 0 and variance 1, near to normal: each the sum of eight uniform numbers of 4 bits.
@@ -71,14 +82,15 @@ def random_step(keys, i, row, tick):
     x = x ^ (x >> np.uint32(16))
     fours = np.uint32(0x0F0F0F0F)
     x = ((x & fours) + ((x >> np.uint32(4)) & fours)) * np.uint32(0x01010101)
-    return (FLOAT(to_float32(as_signed(x >> np.uint32(24)))) - 60.0) * 0.07669649888473704
+    return (FLOAT(to_float32(as_signed(x >> np.uint32(24)))) - _MEAN) * _SCALE
 
 
 @njit(nogil=True, error_model="numpy", fastmath=FLAGS, cache=True)
 def drives(inputs, weights, bias, n_epochs, n_trials, n_channels, n_into, first_into, line, scratch, drive):
-    """drive[epoch, row] = bias + P inputs[epoch, trial, channel]; `weights` is P transposed, [channel, unit]."""
+    """Set drive[epoch, row] = bias + P inputs[epoch, trial, channel]; `weights` is P transposed, [channel, unit]."""
     multiply(
-        inputs, 0, n_channels, 1, weights, 0, n_into, scratch, 0, n_into, n_epochs * n_trials, n_into, n_channels, False
+        inputs, 0, n_channels, 1, weights, 0, n_into, scratch, 0, n_into, n_epochs * n_trials, n_into, n_channels,
+        False,
     )
     for k in range(n_epochs * n_trials):
         for i in range(0, line, 4):
@@ -90,36 +102,9 @@ def drives(inputs, weights, bias, n_epochs, n_trials, n_channels, n_into, first_
 
 @njit(nogil=True, error_model="numpy", fastmath=FLAGS, cache=True)
 def forward(
-    states,
-    rates,
-    targets,
-    weights,
-    drive,
-    leak,
-    noise,
-    keys,
-    ahead,
-    trial_start,
-    lengths,
-    ends_trial,
-    first_epoch,
-    last_epoch,
-    t,
-    tick,
-    stored,
-    n_units,
-    line,
-    n_trials,
-    rate_form,
-    activation,
-    sigma,
-    keep,
-    kick,
-    skip,
-    beta,
-    lead,
-    stale,
-    strategic,
+    states, rates, targets, weights, drive, leak, noise, keys, ahead, trial_start, lengths, ends_trial, first_epoch,
+    last_epoch, t, tick, stored, n_units, line, n_trials, rate_form, activation, sigma, keep, kick, skip, beta, lead,
+    stale, strategic,
 ):
     """Advance over some epochs from row t of `states` and `rates`; `targets` takes y. Return t.
 
@@ -139,45 +124,13 @@ def forward(
             # The usual kind of network has its own copy of the loop, compiled without any branches.
             if rate_form and activation == RELU and sigma > 0.0:
                 _relax(
-                    states,
-                    targets,
-                    drive,
-                    leak,
-                    noise,
-                    keys,
-                    now,
-                    after,
-                    at,
-                    base,
-                    row,
-                    tick,
-                    True,
-                    RELU,
-                    True,
-                    sigma,
-                    keep,
-                    kick,
+                    states, targets, drive, leak, noise, keys, now, after, at, base, row, tick, True, RELU, True,
+                    sigma, keep, kick,
                 )
             else:
                 _relax(
-                    states,
-                    targets,
-                    drive,
-                    leak,
-                    noise,
-                    keys,
-                    now,
-                    after,
-                    at,
-                    base,
-                    row,
-                    tick,
-                    rate_form,
-                    activation,
-                    sigma > 0.0,
-                    sigma,
-                    keep,
-                    kick,
+                    states, targets, drive, leak, noise, keys, now, after, at, base, row, tick, rate_form, activation,
+                    sigma > 0.0, sigma, keep, kick,
                 )
             if skip > 0:
                 if fresh:
@@ -202,24 +155,8 @@ def forward(
 
 @inline
 def _relax(
-    states,
-    targets,
-    drive,
-    leak,
-    noise,
-    keys,
-    now,
-    after,
-    at,
-    base,
-    row,
-    tick,
-    rate_form,
-    activation,
-    noisy,
-    sigma,
-    keep,
-    kick,
+    states, targets, drive, leak, noise, keys, now, after, at, base, row, tick, rate_form, activation, noisy, sigma,
+    keep, kick,
 ):
     """Complete y in `targets`, take the noise and the state one step on."""
     for i in range(0, row, WIDTH):
@@ -237,7 +174,7 @@ def _relax(
 
 @inline
 def _look_ahead(ahead, states, at, targets, y_at, before, x_at, leak, lead, row):
-    """Ahead = x + lead a (y - x'), with x' the state that y belongs to."""
+    """Set u = x + lead a (y - x'), with x' the state that y belongs to."""
     for i in range(0, row, WIDTH):
         du = load(leak, i, WIDTH) * (load(targets, y_at + i, WIDTH) - load(before, x_at + i, WIDTH))
         store(ahead, i, load(states, at + i, WIDTH) + lead * du)
@@ -251,7 +188,7 @@ def _mix(states, at, other, beta, row):
 
 @inline
 def _gather(rates, at, line, first_out, n_from, n_lines, read):
-    """Rates of the output units, close together."""
+    """Copy the rates of the output units into `read`, close together."""
     for k in range(n_lines):
         for i in range(0, n_from, 4):
             store(read, k * n_from + i, load(rates, at + k * line + first_out + i, 4))
@@ -259,7 +196,7 @@ def _gather(rates, at, line, first_out, n_from, n_lines, read):
 
 @inline
 def _softmax(logits, at, n_out, pad):
-    """Softmax over one line, in place; the padding becomes 0."""
+    """Take the softmax of one line in place; the padding becomes 0."""
     top = logits[at]
     for k in range(1, n_out):
         top = max(top, logits[at + k])
@@ -275,9 +212,9 @@ def _softmax(logits, at, n_out, pad):
 
 @njit(nogil=True, error_model="numpy", fastmath=FLAGS, cache=True)
 def read_out(
-    rates, first, last, weights, bias, read, logits, n_trials, line, first_out, n_from, n_out, pad, kind, outputs
+    rates, first, last, weights, bias, read, logits, n_trials, line, first_out, n_from, n_out, pad, kind, outputs,
 ):
-    """outputs[t - first, trial, output] at the steps first ... last - 1, read from the rates after each step."""
+    """Set outputs[t - first, trial, output] of the steps first ... last - 1, read from the rates after each step."""
     for t in range(first, last):
         _gather(rates, (t + 1) * n_trials * line, line, first_out, n_from, n_trials, read)
         multiply(read, 0, n_from, 1, weights, 0, pad, logits, 0, pad, n_trials, pad, n_from, False)
@@ -326,32 +263,8 @@ def _errors(logits, n_steps, n_trials, n_out, pad, bias, target, weight, window,
 
 @inline
 def _relax_back(
-    rates,
-    targets,
-    leak,
-    carry,
-    into,
-    by_output,
-    deltas,
-    d_drive,
-    waiting,
-    waiting_trial,
-    now,
-    j,
-    base,
-    row,
-    penalty,
-    activity,
-    beta,
-    lead,
-    stale,
-    strategic,
-    rate_form,
-    activation,
-    inside,
-    mixes,
-    sets_out,
-    mixes_trial,
+    rates, targets, leak, carry, into, by_output, deltas, d_drive, waiting, waiting_trial, now, j, base, row, penalty,
+    activity, beta, lead, stale, strategic, rate_form, activation, inside, mixes, sets_out, mixes_trial,
 ):
     """Take the gradient one step back; return `activity` with the rates after the step added."""
     price = spread(penalty, WIDTH)
@@ -395,54 +308,10 @@ def _relax_back(
 
 @njit(nogil=True, error_model="numpy", fastmath=FLAGS, cache=True)
 def backward(
-    rates,
-    targets,
-    weights,
-    leak,
-    carry,
-    into,
-    by_output,
-    deltas,
-    waiting,
-    waiting_trial,
-    lengths,
-    ends_trial,
-    n_epochs,
-    n_steps,
-    block,
-    n_units,
-    line,
-    n_trials,
-    rate_form,
-    activation,
-    starts,
-    stops,
-    target,
-    weight,
-    n_windows,
-    out_weights,
-    out_weights_t,
-    bias,
-    read,
-    logits,
-    by_read,
-    first_out,
-    n_from,
-    n_out,
-    pad,
-    kind,
-    with_bias,
-    penalties,
-    skip,
-    beta,
-    lead,
-    stale,
-    strategic,
-    d_weights,
-    d_drive,
-    d_out_weights,
-    d_bias,
-    losses,
+    rates, targets, weights, leak, carry, into, by_output, deltas, waiting, waiting_trial, lengths, ends_trial,
+    n_epochs, n_steps, block, n_units, line, n_trials, rate_form, activation, starts, stops, target, weight,
+    n_windows, out_weights, out_weights_t, bias, read, logits, by_read, first_out, n_from, n_out, pad, kind,
+    with_bias, penalties, skip, beta, lead, stale, strategic, d_weights, d_drive, d_out_weights, d_bias, losses,
 ):
     """Add the gradients to d_*, and the loss to `losses`; what is read is what `forward` left behind.
 
@@ -495,95 +364,25 @@ def backward(
             plain = rate_form and activation == RELU and not (mixes or sets_out or mixes_trial)
             if plain and inside:
                 activity = _relax_back(
-                    rates,
-                    targets,
-                    leak,
-                    carry,
-                    into,
-                    by_output,
-                    deltas,
-                    d_drive,
-                    waiting,
-                    waiting_trial,
-                    t * row,
-                    j,
-                    base,
-                    row,
-                    penalty,
-                    activity,
-                    beta,
-                    lead,
-                    stale,
-                    strategic,
-                    True,
-                    RELU,
-                    True,
-                    False,
-                    False,
-                    False,
+                    rates, targets, leak, carry, into, by_output, deltas, d_drive, waiting, waiting_trial, t * row, j,
+                    base, row, penalty, activity, beta, lead, stale, strategic, True, RELU, True, False, False, False,
                 )
             elif plain:
                 activity = _relax_back(
-                    rates,
-                    targets,
-                    leak,
-                    carry,
-                    into,
-                    by_output,
-                    deltas,
-                    d_drive,
-                    waiting,
-                    waiting_trial,
-                    t * row,
-                    j,
-                    base,
-                    row,
-                    penalty,
-                    activity,
-                    beta,
-                    lead,
-                    stale,
-                    strategic,
-                    True,
-                    RELU,
-                    False,
-                    False,
-                    False,
+                    rates, targets, leak, carry, into, by_output, deltas, d_drive, waiting, waiting_trial, t * row, j,
+                    base, row, penalty, activity, beta, lead, stale, strategic, True, RELU, False, False, False,
                     False,
                 )
             else:
                 activity = _relax_back(
-                    rates,
-                    targets,
-                    leak,
-                    carry,
-                    into,
-                    by_output,
-                    deltas,
-                    d_drive,
-                    waiting,
-                    waiting_trial,
-                    t * row,
-                    j,
-                    base,
-                    row,
-                    penalty,
-                    activity,
-                    beta,
-                    lead,
-                    stale,
-                    strategic,
-                    rate_form,
-                    activation,
-                    inside,
-                    mixes,
-                    sets_out,
-                    mixes_trial,
+                    rates, targets, leak, carry, into, by_output, deltas, d_drive, waiting, waiting_trial, t * row, j,
+                    base, row, penalty, activity, beta, lead, stale, strategic, rate_form, activation, inside, mixes,
+                    sets_out, mixes_trial,
                 )
             if t > 0:
                 multiply(deltas, j, line, 1, weights, 0, line, into, 0, line, n_trials, line, n_units, False)
         multiply(
-            deltas, 0, 1, line, rates, t0 * row, line, d_weights, 0, line, n_rows, line, (t1 - t0) * n_trials, True
+            deltas, 0, 1, line, rates, t0 * row, line, d_weights, 0, line, n_rows, line, (t1 - t0) * n_trials, True,
         )
         store(losses, 0, load(losses, 0, WIDTH) + penalty * activity)
         t1 = t0
@@ -591,23 +390,11 @@ def backward(
 
 @njit(nogil=True, error_model="numpy", fastmath=FLAGS, cache=True)
 def input_gradients(inputs, d_drive, n_epochs, n_trials, n_channels, n_into, first_into, line, d_inputs, d_bias):
-    """d_inputs[unit, channel] and d_bias[unit] from the gradient of the drives; n_channels is padded to 4."""
+    """Add to d_inputs[unit, channel] and d_bias[unit] what the gradient of the drives gives."""
     for k in range(n_epochs * n_trials):
         for i in range(0, line, 4):
             store(d_bias, i, load(d_bias, i, 4) + load(d_drive, k * line + i, 4))
     multiply(
-        d_drive,
-        first_into,
-        1,
-        line,
-        inputs,
-        0,
-        n_channels,
-        d_inputs,
-        0,
-        n_channels,
-        n_into,
-        n_channels,
-        n_epochs * n_trials,
-        True,
+        d_drive, first_into, 1, line, inputs, 0, n_channels, d_inputs, 0, n_channels, n_into, n_channels, n_epochs *
+        n_trials, True,
     )
