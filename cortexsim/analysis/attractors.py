@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cortexsim import _checks
+from cortexsim.analysis.outcomes import proportion
 from cortexsim.analysis.stability import eigenvalues
 from cortexsim.model import Model
 from cortexsim.simulate import simulate
@@ -298,14 +299,13 @@ def _describe(end: xr.Dataset, rates: Floats, items: tuple[str, ...], active: fl
 
 def _basins(counts: Sequence[int], total: int, confidence: float) -> dict[str, xr.Variable]:
     """Return counts, shares of all starts, and Wilson's intervals."""
-    from scipy.stats import binomtest
-
-    intervals = [binomtest(k, total).proportion_ci(confidence, "wilson") for k in counts]
+    n = xr.DataArray(list(counts), dims="attractor")
+    share = proportion(n, xr.full_like(n, total), confidence)
     columns = {
         "starts": (counts, "starts that led there"),
-        "basin": ([k / total for k in counts], "share of the starts"),
-        "basin_low": ([i.low for i in intervals], "lower end of the share"),
-        "basin_high": ([i.high for i in intervals], "upper end of the share"),
+        "basin": (share.fraction.values, "share of the starts"),
+        "basin_low": (share.low.values, "lower end of the share"),
+        "basin_high": (share.high.values, "upper end of the share"),
     }
     return {
         name: xr.Variable("attractor", values, {"units": "1", "long_name": meaning})
