@@ -1,6 +1,6 @@
 """Fig. 3 of Soo, Goudar and Wang (NeurIPS 2023): how far modified dynamics are from the true ones, by the skip theta.
 
-    python benchmarks/dasc_figure3.py --write                  # hours: see benchmarks/README.md
+    python benchmarks/dasc_figure3.py --write                  # two hours on two cores
     python benchmarks/dasc_figure3.py --write --steps 400      # as many steps as the paper's text has, not its program
     python benchmarks/dasc_figure3.py --small                  # a minute: brief tasks, few networks
 

@@ -110,6 +110,14 @@ def test_training_that_was_killed_goes_on(run, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_folder_that_is_a_file_is_refused_and_stays(run):
+    Path("taken").write_text("mine")
+    code, _, error = run("dgo", "--out", "taken", *TINY)
+    assert code == 2
+    assert "'taken' is a file" in error
+    assert Path("taken").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -125,6 +133,7 @@ def test_training_that_was_killed_goes_on(run, tmp_path):
         (("dgo", "--set", "ring=3.5"), "must be a whole number"),
         (("dms", "--set", "released=yes"), "must be true or false"),
         (("dgo", "--steps", "5", *TINY), "before the first evaluation"),
+        (("dgo", "--goal", "99"), "`goal` must lie between 0 and 1"),
         (("dgo", "--networks", "0"), "`networks` must be"),
     ],
 )

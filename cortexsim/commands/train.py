@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cortexsim._checks import check_known
+from cortexsim._checks import check_fraction, check_known
+from cortexsim.commands.wording import EXIT_CODES, InputError, RunFailed, input_errors, progress_option
 
 if TYPE_CHECKING:
     from cortexsim.rnn import Annealing, Network, Rule, Training
@@ -23,7 +24,7 @@ _SHOWN = 400  # trials of the report
 _FILES = ("networks.npz", "history.nc", "networks.csv", "report.png")
 
 
-@click.command(short_help="Train leaky networks on a task; again, to go on.")
+@click.command(epilog=EXIT_CODES, short_help="Train leaky networks on a task; again, to go on.")
 @click.argument("task")
 @click.option("--method", type=click.Choice(_METHODS), default="bptt", show_default=True, help="How to train.")
 @click.option("--skip", type=int, help="Steps between skips (sctt, dasc), or factor of dt (cd): 40, 40, 10.")
@@ -47,7 +48,7 @@ _FILES = ("networks.npz", "history.nc", "networks.csv", "report.png")
 @click.option("--threads", type=int, help="By default one for each processor.")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="A field of the task, as delay=300.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder; by default cortexsim-TASK-METHOD.")
-@click.option("--progress/--no-progress", default=None, help="Show a bar; by default where stderr is a terminal.")
+@progress_option
 def train(
     task: str,
     method: str,
@@ -83,7 +84,8 @@ def train(
     from cortexsim import rnn, tasks
 
     folder = Path(f"cortexsim-{task}-{method}") if out is None else out
-    try:
+    with input_errors(), _failures_of_run():
+        check_fraction("goal", goal)
         learnt = _task(tasks.by_name(task), changes, released)
         rule = _rule(method, released, options)
         network = rnn.Network.for_task(learnt, units=units, released=released)
@@ -110,13 +112,23 @@ def train(
             progress=_bar(progress),
             threads=threads,
         )
-    except rnn.TrainingDiverged as error:
-        raise click.ClickException(str(error)) from error
-    except (TypeError, ValueError, FileExistsError, NotADirectoryError) as error:
-        raise click.UsageError(str(error)) from error
+    with _failures_of_run():  # what else it raises is a fault of the program
+        _report(found, learnt, rule, folder, goal, seed, threads)
+
+
+@contextmanager
+def _failures_of_run() -> Iterator[None]:
+    """Show a training that diverged, and a disk that is full, as a failed run."""
+    from cortexsim.rnn import TrainingDiverged
+
+    try:
+        yield
+    except TrainingDiverged as error:
+        raise RunFailed(str(error)) from error
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"Option --out must name a folder, but {str(error.filename)!r} is a file.") from error
     except OSError as error:
-        raise click.ClickException(f"Writing failed: {error}") from error
-    _report(found, learnt, rule, folder, goal, seed, threads)
+        raise RunFailed(f"Writing failed: {error}") from error
 
 
 def _task(task: Task, changes: Sequence[str], released: bool) -> Task:
@@ -214,7 +226,7 @@ def _report(
     from cortexsim.rnn.solved import fraction_solved
 
     if found.history.sizes["step"] == 0:
-        raise click.UsageError(
+        raise InputError(
             f"Training ended at step {found.step}, before the first evaluation; take more --steps, or a smaller "
             f"--evaluate-every."
         )
@@ -229,15 +241,12 @@ def _report(
     figure = training_report(found.history, trials, outputs, threshold=goal, title=title)
     table = solved[["first", "collapsed"]].assign(performance=final).reset_coords(drop=True).to_dataframe()
     targets = [folder / name for name in _FILES]
-    try:
-        with ExitStack() as stack:
-            weights, history, networks, picture = (stack.enter_context(replacing(target)) for target in targets)
-            rnn.save_networks(weights, found.network, found.parameters)
-            found.history.to_netcdf(history, engine="h5netcdf")
-            table.to_csv(networks, lineterminator="\n")
-            figure.savefig(picture)
-    except OSError as error:
-        raise click.ClickException(f"Writing failed: {error}") from error
+    with ExitStack() as stack:
+        weights, history, networks, picture = (stack.enter_context(replacing(target)) for target in targets)
+        rnn.save_networks(weights, found.network, found.parameters)
+        found.history.to_netcdf(history, engine="h5netcdf")
+        table.to_csv(networks, lineterminator="\n")
+        figure.savefig(picture)
     why = {"goal": "the goal is reached", "steps": "as many as allowed", "callback": "stopped"}[found.stopped]
     click.echo(f"Trained for {found.step} steps, {why}; {_told(found.network, final.sizes['network'])}.")
     click.echo(
