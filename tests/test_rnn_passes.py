@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from rnn_plain import EVALUATION, TRAINING, Tiny, loss, run, start_noise
 
+from cortexsim.rnn.feedforward import propagate, unroll
 from cortexsim.rnn.initialise import initialise
 from cortexsim.rnn.loss import Penalties
 from cortexsim.rnn.network import ACTIVATIONS, FORMS, Network, Parameters
@@ -244,3 +245,16 @@ def test_noise_differs_between_networks_steps_seeds_and_evaluation():
         ((e, _),) = passes.outputs(parameters.select([0]), trials, BPTT())
     assert len({y.tobytes() for y in (a, b, c, d)}) == 4
     np.testing.assert_array_equal(a, e)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("form", FORMS)
+def test_the_feedforward_network_of_all_steps_gives_the_same_rates(form, activation):
+    network = replace(NETWORK, form=form, activation=activation, noise=0.0)
+    trials, parameters = Tiny().trials(6, seed=2), some(network, 2)
+    with Passes(network, "float64", threads=1) as passes:
+        _, (_, expected) = passes.outputs(parameters, trials, BPTT(), rates=True)
+    layers = unroll(network, parameters, trials, which=1)
+    assert len(layers) == trials.warmup + trials.steps
+    # As many layers, each with rounding of its own
+    np.testing.assert_allclose(propagate(network, layers)[trials.warmup :], expected, rtol=0, atol=1e-12)

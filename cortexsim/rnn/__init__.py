@@ -1,6 +1,7 @@
 """Leaky recurrent networks that learn cognitive tasks: what they are, how they learn, and files of them."""
 
 from cortexsim.rnn import rules
+from cortexsim.rnn.feedforward import Layer, propagate, unroll
 from cortexsim.rnn.files import from_state_dict, load_networks, save_networks, to_state_dict
 from cortexsim.rnn.initialise import initialise
 from cortexsim.rnn.loss import Penalties
@@ -19,6 +20,7 @@ __all__ = [
     "Annealing",
     "Cosine",
     "Exponential",
+    "Layer",
     "LearningRate",
     "Network",
     "Optimizer",
@@ -34,10 +36,12 @@ __all__ = [
     "from_state_dict",
     "initialise",
     "load_networks",
+    "propagate",
     "rules",
     "run",
     "save_networks",
     "to_state_dict",
     "train",
     "trimmed_mean",
+    "unroll",
 ]

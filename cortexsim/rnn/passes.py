@@ -62,6 +62,13 @@ class Passes:
         self._desks: dict[tuple[int, int], Desk] = {}
         self._layouts: dict[int, Layout] = {}
 
+    @property
+    def compiled(self) -> bool:
+        """Whether the machine code is in memory or on disk already."""
+        from cortexsim.kernel.build import compiled_before
+
+        return bool(compiled_before(self._loops.backward))
+
     def close(self) -> None:
         """End the threads."""
         if self._pool:

@@ -196,11 +196,13 @@ def train(
     ):
         state = found or run.start(parameters, parts_of(run.trials, parameters.networks, passes.threads))
         bar.update(state.step)
+        bar.set_description(None if passes.compiled else "compiling, once")
         norm = np.full(parameters.networks, np.nan)
         if run.reached(state, goal):
             stopped = "goal"
         while state.step < steps and stopped == "steps":
             state, norm = run.step(passes, state, norm, kept)
+            bar.set_description(None, refresh=False)
             bar.update()
             if state.step % run.evaluate_every == 0:
                 now = run.evaluate(passes, state, norm)
