@@ -90,7 +90,7 @@ def propagate(network: Network, layers: Sequence[Layer], x: ArrayLike | None = N
         Shape (layer, trial, unit).
     """
     state = np.zeros_like(layers[0].bias) if x is None else np.asarray(x)
-    rates = []
+    rates: list[Array] = []
     for weights, bias, share in layers:
         if network.form == "rate":
             state = (1 - share) * state + share * activate(state @ weights.T + bias, network.activation)

@@ -28,7 +28,7 @@ def activate(x: ArrayLike, activation: Activation) -> Array:
     """Return f(x), element by element."""
     x = np.asarray(x)
     if activation == "relu":
-        return np.maximum(x, 0)
+        return np.asarray(np.maximum(x, 0))
     if activation == "tanh":
         return np.asarray(np.tanh(x))
     return np.asarray(np.logaddexp(x, 0) if activation == "softplus" else 1 / (1 + np.exp(-x)))

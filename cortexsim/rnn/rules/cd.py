@@ -12,7 +12,7 @@ from cortexsim.rnn.rules.rule import Rule, Skips
 class CD(Rule):
     """Train the network with time steps of skip dt; the number of steps of an epoch, and the noise, follow.
 
-    Euler's method is stable where skip dt < 2 tau for the smallest tau.
+    Euler's method is stable where skip dt < 2 tau for the smallest tau, that of the noise included.
 
     Parameters
     ----------

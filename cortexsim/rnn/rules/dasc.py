@@ -20,8 +20,9 @@ class DASC(Rule):
         u \leftarrow x_{t+1} + \theta \, du ,
 
     where du is du_{t+1}, of the step that leaves the mixed state (`variant` "exact", the paper's equation 9), or du_t,
-    of the step before the mix ("released", as the authors' program has it). Backwards as in `SCTT`, and besides the
-    step whose du entered u gets :math:`\theta q`: there :math:`d = a (g + \theta q)`.
+    of the step before the mix ("released", as the authors' program has it). The noise in du is that of its step; the
+    authors' program draws one more for du_0. Backwards as in `SCTT`, and besides the step whose du entered u gets
+    :math:`\theta q`: there :math:`d = a (g + \theta q)`.
 
     For a unit that relaxes to a constant drive, the distance e from it becomes, in one skip of the exact variant,
     :math:`[\beta (1 - a)^\theta + (1 - \beta) (1 - \theta a)] e`: with dt = 5 ms, tau = 50 ms and a skip of 40 steps
