@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rnn_plain import Tiny
 
-from cortexsim import rnn
+from cortexsim import rnn, tasks
 from cortexsim.rnn import checkpoint as checkpoints
 from cortexsim.rnn import files
 from cortexsim.rnn.loss import Penalties
@@ -280,3 +280,17 @@ def test_state_of_a_checkpoint_comes_back_as_it_was(tmp_path):
     assert (found.step, found.parts, found.moments.steps) == (7, 3, 0)
     assert same(found.parameters, p)
     assert checkpoints.load(tmp_path / "none.npz", {}) is None
+
+
+@pytest.mark.parametrize(
+    "task", [tasks.RuleReversal(), tasks.NBack(), tasks.DelayedMatch()], ids=lambda task: task.name
+)
+def test_tasks_of_every_kind_can_be_trained(task):
+    network = Network.for_task(task, units=20)
+    rule = Strategic(DASC(40, 0.5), 0.5)
+    found = rnn.train(
+        network, task, start(network), rule, steps=3, trials=8, evaluate_every=3, evaluation_trials=8, goal=None
+    )
+    assert np.isfinite(found.history.loss).all()
+    assert ((found.history.performance >= 0) & (found.history.performance <= 1)).all()
+    assert not same(found.parameters, start(network))
