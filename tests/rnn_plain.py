@@ -10,7 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from cortexsim.rnn.passes import EVALUATION, TRAINING, Layout, ends_of_task_trials
+from cortexsim.rnn.buffers import Layout, ends_of_task_trials
+from cortexsim.rnn.passes import EVALUATION, TRAINING
 from cortexsim.tasks import Draw, Task, TaskEpoch, TaskWindow
 
 

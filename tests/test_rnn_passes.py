@@ -258,3 +258,11 @@ def test_the_feedforward_network_of_all_steps_gives_the_same_rates(form, activat
     assert len(layers) == trials.warmup + trials.steps
     # As many layers, each with rounding of its own
     np.testing.assert_allclose(propagate(network, layers)[trials.warmup :], expected, rtol=0, atol=1e-12)
+
+
+def test_windows_that_overlap_are_refused():
+    trials = Tiny().trials(2)
+    early = replace(trials.windows[1], start=trials.windows[0].start)
+    overlapping = replace(trials, windows=(trials.windows[0], early))
+    with Passes(NETWORK, "float64", threads=1) as passes, pytest.raises(ValueError, match="follow each other without"):
+        passes.gradients(some(NETWORK), overlapping, BPTT())

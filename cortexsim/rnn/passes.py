@@ -17,14 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexsim.rnn import loss
+from cortexsim.rnn.buffers import Batch, Desk, Layout, Sums, Weights
 from cortexsim.rnn.network import ACTIVATIONS, READOUTS, Array, Network, Parameters
 
 if TYPE_CHECKING:
     from cortexsim.rnn.rules import Rule
     from cortexsim.tasks.task import Trials
 
-_SLACK = 64  # numbers that a register may read past the end of a buffer
-_NEAR = 16384  # bytes of the steps whose gradients are summed up together
 TRAINING, EVALUATION = 0, 1
 
 
@@ -118,11 +117,14 @@ class Passes:
         gradient
             Shapes as those of the parameters.
         """
+        self.network.check(parameters)
+        if trials.n % parts:
+            raise ValueError(f"Argument `parts` must divide the {trials.n} trials, but is {parts}.")
         penalties = penalties or loss.Penalties(0.0, 0.0)
         layout = self._layout(trials.n // parts)
-        weights = layout.pad(parameters)
+        weights = Weights.padded(layout, parameters)
         batch = Batch(layout, trials, rule, penalties)
-        sums = layout.sums(parameters.networks, parts, len(trials.lengths))
+        sums = Sums(layout, parameters.networks * parts)
         key = (seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF, step, TRAINING)
 
         def work(desk: Desk, job: int) -> None:
@@ -160,8 +162,9 @@ class Passes:
         tile
             Trials that run together.
         """
+        self.network.check(parameters)
         layout = self._layout(min(tile, trials.n))
-        weights = layout.pad(parameters)
+        weights = Weights.padded(layout, parameters)
         batch = Batch(layout, trials, rule, loss.Penalties(0.0, 0.0))
         keep = np.arange(trials.steps) if steps is None else steps
         key = (seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF, step, EVALUATION)
@@ -238,154 +241,6 @@ class Passes:
             together(sums.bias_out)[:, : network.outputs] * self.dtype.type(network.output_bias),
         )
         return losses, gradient
-
-
-def _four(n: int) -> int:
-    return -(-n // 4) * 4
-
-
-class Layout:
-    """Where rows and lines of a batch of trials begin: see `kernel.loops`."""
-
-    def __init__(self, network: Network, trials: int, dtype: np.dtype[Any]) -> None:
-        self.network, self.trials, self.dtype = network, trials, dtype
-        self.line = self._line(network.units)
-        self.pad_out = self._line(network.outputs)
-        self.row = trials * self.line
-        self.channels = _four(network.inputs)
-        self.into = _four(network.receiving.stop - network.receiving.start)
-        self.out = -(-(network.read.stop - network.read.start) // 8) * 8
-        self.block = max(1, min(8, _NEAR // (self.row * dtype.itemsize)))
-        trial, unit = np.divmod(np.arange(self.row), self.line)
-        self.lines = (trial << 16 | unit).astype(np.uint32)
-
-    def _line(self, n: int) -> int:
-        n = _four(n)
-        while n * self.trials % 16:
-            n += 4
-        return n
-
-    def zeros(self, *shape: int) -> Array:
-        """Return zeros of the precision, with slack behind."""
-        size = int(np.prod(shape))
-        return np.zeros(size + _SLACK, self.dtype)[:size].reshape(shape)
-
-    def pad(self, parameters: Parameters) -> Weights:
-        """Return the weights as the passes take them."""
-        return Weights(self, parameters)
-
-    def sums(self, networks: int, parts: int, epochs: int) -> Sums:
-        """Return zeros to add gradients to."""
-        return Sums(self, networks * parts)
-
-
-class Weights:
-    """Weights of a stack of networks, padded, and transposed for the products that read them so."""
-
-    def __init__(self, layout: Layout, parameters: Parameters | None) -> None:
-        if parameters is None:
-            return
-        n, units = parameters.networks, layout.network.units
-        W_rec, bias, W_in, W_out, bias_out = parameters
-        into, outputs, out = W_in.shape[1], *W_out.shape[1:]
-        self.W_rec, self.W_rec_t = np.zeros((2, n, layout.line, layout.line), layout.dtype)
-        self.W_rec[:, :units, :units] = W_rec
-        self.W_rec_t[:, :units, :units] = W_rec.swapaxes(1, 2)
-        self.bias = np.zeros((n, layout.line), layout.dtype)
-        self.bias[:, :units] = bias
-        self.W_in_t = np.zeros((n, layout.channels, layout.into), layout.dtype)
-        self.W_in_t[:, : W_in.shape[2], :into] = W_in.swapaxes(1, 2)
-        self.W_out = np.zeros((n, layout.pad_out, layout.out), layout.dtype)
-        self.W_out[:, :outputs, :out] = W_out
-        self.W_out_t = np.ascontiguousarray(self.W_out.swapaxes(1, 2))
-        self.bias_out = np.zeros((n, layout.trials, layout.pad_out), layout.dtype)
-        self.bias_out[:, :, :outputs] = bias_out[:, np.newaxis]
-
-    def select(self, k: int) -> Weights:
-        """Return those of one network, flat."""
-        one = Weights.__new__(Weights)
-        for name, values in vars(self).items():
-            setattr(one, name, values[k].ravel())
-        return one
-
-
-class Sums:
-    """Gradients and losses of each job, to be added to."""
-
-    def __init__(self, layout: Layout, jobs: int) -> None:
-        self.W_rec = np.zeros((jobs, layout.line, layout.line), layout.dtype)
-        self.bias = np.zeros((jobs, layout.line), layout.dtype)
-        self.W_in = np.zeros((jobs, layout.into, layout.channels), layout.dtype)
-        self.W_out = np.zeros((jobs, layout.pad_out, layout.out), layout.dtype)
-        self.bias_out = np.zeros((jobs, layout.pad_out), layout.dtype)
-        self.losses = np.zeros((jobs, 64), layout.dtype)
-
-
-class Batch:
-    """A batch of trials in tiles, as numbers: inputs, windows and targets, and the constants of the dynamics."""
-
-    def __init__(self, layout: Layout, trials: Trials, rule: Rule, penalties: loss.Penalties) -> None:
-        network, dtype = layout.network, layout.dtype
-        tiles = -(-trials.n // layout.trials)
-        # The last tile is filled up with the last trial
-        which = np.minimum(np.arange(tiles * layout.trials), trials.n - 1)
-        self.which, self.trials = which, trials
-        self.steps, self.epochs = trials.steps, len(trials.lengths)
-        self.lengths = np.asarray(trials.lengths, np.int64)
-        self.warmup = np.array([trials.warmup], np.int64)
-        channels = network.inputs
-        self.inputs = np.zeros((tiles, self.epochs, layout.trials, layout.channels), dtype)
-        self.inputs[..., :channels] = (
-            trials.inputs_by_epoch[:, which].reshape(self.epochs, tiles, layout.trials, channels).swapaxes(0, 1)
-        )
-        self.warmup_inputs = np.zeros((tiles, 1, layout.trials, layout.channels), dtype)
-        self.warmup_inputs[..., :channels] = trials.warmup_inputs[which].reshape(tiles, 1, layout.trials, channels)
-        self.starts = np.array([w.start for w in trials.windows], np.int64)
-        self.stops = np.array([w.stop for w in trials.windows], np.int64)
-        windows = len(trials.windows)
-        self.target, self.weight = np.zeros((2, tiles, windows, layout.trials, layout.pad_out), dtype)
-        target = np.stack([w.target for w in trials.windows])[:, which]
-        self.target[..., : network.outputs] = target.reshape(windows, tiles, layout.trials, -1).swapaxes(0, 1)
-        self.weight[..., : network.outputs] = loss.window_weights(network, trials)[:, np.newaxis, np.newaxis]
-        self.penalties = loss.activity_penalties(network, trials, penalties).astype(dtype)
-        self.ends_trial = ends_of_task_trials(trials)
-        self.dt = trials.dt
-        leak = np.zeros(layout.line)
-        leak[: network.units] = network.leak(self.dt)
-        self.leak = np.tile(leak, layout.trials).astype(dtype)
-        decay = self.dt / network.tau_noise
-        self.keep, self.kick = 1 - decay, float(np.sqrt(2 * decay))
-        self.skips = rule.skips
-
-
-def ends_of_task_trials(trials: Trials) -> NDArray[np.bool_]:
-    """Return at which epochs a task-trial ends and another follows: where the names of the epochs begin anew."""
-    names = trials.epochs
-    ends = np.zeros(len(names), np.bool_)
-    ends[:-1] = [name == names[0] for name in names[1:]]
-    return ends
-
-
-class Desk:
-    """The buffers of one thread."""
-
-    def __init__(self, layout: Layout, steps: int, epochs: int, with_states: bool) -> None:
-        self.steps, self.epochs = steps, epochs
-        zeros, row = layout.zeros, layout.row
-        lines = layout.block * layout.trials
-        self.rates = zeros((max(steps, 1) + 1) * row)
-        self.states = zeros((max(steps, 1) + 1) * row) if with_states else self.rates
-        self.targets = zeros(max(steps, 1) * row)
-        self.noise, self.ahead, self.trial_start, self.carry, self.into, self.waiting, self.waiting_trial = (
-            zeros(row) for _ in range(7)
-        )
-        self.keys = np.zeros(2 * row + _SLACK, np.uint32)
-        self.by_output, self.deltas = zeros(layout.block * row), zeros(layout.block * row)
-        self.drive, self.d_drive = zeros(epochs * row), zeros(epochs * row)
-        self.inputs = zeros(epochs * layout.trials * layout.channels)
-        self.scratch = zeros(epochs * layout.trials * layout.into)
-        self.read, self.by_read = zeros(lines * layout.out), zeros(lines * layout.out)
-        self.logits = zeros(lines * layout.pad_out)
 
 
 class Passage:
