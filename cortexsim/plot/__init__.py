@@ -11,9 +11,11 @@ from cortexsim.plot.fit import fit_history, fit_profile, fit_sensitivity
 from cortexsim.plot.hierarchy import hierarchy
 from cortexsim.plot.matrix import matrix
 from cortexsim.plot.memory import decision, decoded_item, performance, ping_readout, psychometric
+from cortexsim.plot.networks import linearisation, psychometric_curves, state_space
 from cortexsim.plot.style import styled
 from cortexsim.plot.summary import summary
 from cortexsim.plot.tasks import task
+from cortexsim.plot.training import training_curves, training_report
 
 __all__ = [
     "ablations",
@@ -30,14 +32,19 @@ __all__ = [
     "hierarchy",
     "ignition_latencies",
     "lesion_atlas",
+    "linearisation",
     "matrix",
     "performance",
     "phase_diagram",
     "ping_readout",
     "psychometric",
+    "psychometric_curves",
+    "state_space",
     "styled",
     "summary",
     "task",
     "thresholds",
     "traces",
+    "training_curves",
+    "training_report",
 ]
