@@ -265,8 +265,7 @@ class Passage:
         self._rest()
         warmup = int(batch.warmup[0])
         if warmup:
-            self._drives(batch.warmup_inputs[tile].ravel(), weights, 1)
-            self._advance(weights, batch.warmup, 0, 1, 0, 0, False)
+            self._advance(weights, batch.warmup_inputs[tile].ravel(), batch.warmup, 0, 1, 0, 0, False)
             if warmup & 1:
                 desk.states[:row] = desk.states[row : 2 * row]
                 desk.rates[:row] = desk.rates[row : 2 * row]
@@ -286,8 +285,8 @@ class Passage:
             desk.rates[:row] = at_rest
 
     def _until(self, weights: Weights, first: int, last: int, t: int) -> int:
-        self._drives(self.desk.inputs, weights, self.batch.epochs)
-        return self._advance(weights, self.batch.lengths, first, last, t, int(self.batch.warmup[0]), True)
+        batch = self.batch
+        return self._advance(weights, self.desk.inputs, batch.lengths, first, last, t, int(batch.warmup[0]), True)
 
     def _feed_back(self, weights: Weights, epoch: int, t: int, first_trial: int) -> None:
         """Put the input that the answer brings into the epoch."""
@@ -298,20 +297,24 @@ class Passage:
         inputs = self.desk.inputs[epoch * size : (epoch + 1) * size].reshape(layout.trials, layout.channels)
         inputs[:, :channels] = self.batch.trials.feedback_inputs[epoch][answer, shown]
 
-    def _drives(self, inputs: Array, weights: Weights, epochs: int) -> None:
-        layout, desk = self.layout, self.desk
-        self.loops.drives(
-            inputs, weights.W_in_t, weights.bias, epochs, layout.trials, layout.channels, layout.into,
-            self.network.receiving.start, layout.line, desk.scratch, desk.drive,
-        )  # fmt: skip
-
-    def _advance(self, weights: Weights, lengths: Any, first: int, last: int, t: int, warmup: int, stored: bool) -> int:
+    def _advance(
+        self,
+        weights: Weights,
+        inputs: Array,
+        lengths: NDArray[np.int64],
+        first: int,
+        last: int,
+        t: int,
+        warmup: int,
+        stored: bool,
+    ) -> int:
         batch, desk, layout = self.batch, self.desk, self.layout
         every, beta, lead, stale, strategic = batch.skips
         real = self.layout.dtype.type
         return int(
             self.loops.forward(
-                desk.states, desk.rates, desk.targets, weights.W_rec_t, desk.drive, batch.leak,
+                inputs, weights.W_in_t, weights.bias, layout.channels, layout.into, self.network.receiving.start,
+                desk.scratch, desk.states, desk.rates, desk.targets, weights.W_rec_t, desk.drive, batch.leak,
                 desk.noise, desk.keys, desk.ahead, desk.trial_start,
                 lengths, batch.ends_trial, first, last, t, t + warmup, stored,
                 self.network.units, layout.line, layout.trials, *self.form,
@@ -340,10 +343,7 @@ class Passage:
             network.read.start, layout.out, network.outputs, layout.pad_out, self.kind, network.output_bias,
             batch.penalties, every, real(beta), real(lead), stale, real(strategic),
             sums.W_rec[job].ravel(), d_drive, sums.W_out[job].ravel(), sums.bias_out[job], sums.losses[job],
-        )  # fmt: skip
-        self.loops.input_gradients(
-            desk.inputs, d_drive, batch.epochs, layout.trials, layout.channels, layout.into, network.receiving.start,
-            layout.line, sums.W_in[job].ravel(), sums.bias[job],
+            desk.inputs, layout.channels, layout.into, network.receiving.start, sums.W_in[job].ravel(), sums.bias[job],
         )  # fmt: skip
 
     def read_out(self, weights: Weights, first: int, last: int) -> Array:

@@ -85,32 +85,40 @@ def random_step(keys, i, row, tick):
     return (FLOAT(to_float32(as_signed(x >> np.uint32(24)))) - _MEAN) * _SCALE
 
 
-@njit(nogil=True, error_model="numpy", fastmath=FLAGS, cache=True)
-def drives(inputs, weights, bias, n_epochs, n_trials, n_channels, n_into, first_into, line, scratch, drive):
+@inline
+def _drives(
+    inputs, weights, bias, first_epoch, last_epoch, n_trials, n_channels, n_into, first_into, line, scratch, drive,
+):
     """Set drive[epoch, row] = bias + P inputs[epoch, trial, channel]; `weights` is P transposed, [channel, unit]."""
+    first, n_lines = first_epoch * n_trials, (last_epoch - first_epoch) * n_trials
     multiply(
-        inputs, 0, n_channels, 1, weights, 0, n_into, scratch, 0, n_into, n_epochs * n_trials, n_into, n_channels,
-        False,
+        inputs, first * n_channels, n_channels, 1, weights, 0, n_into, scratch, 0, n_into, n_lines, n_into,
+        n_channels, False,
     )
-    for k in range(n_epochs * n_trials):
+    for k in range(n_lines):
+        start = (first + k) * line
         for i in range(0, line, 4):
-            store(drive, k * line + i, load(bias, i, 4))
+            store(drive, start + i, load(bias, i, 4))
         for i in range(0, n_into, 4):
-            at = k * line + first_into + i
+            at = start + first_into + i
             store(drive, at, load(drive, at, 4) + load(scratch, k * n_into + i, 4))
 
 
 @njit(nogil=True, error_model="numpy", fastmath=FLAGS, cache=True)
 def forward(
-    states, rates, targets, weights, drive, leak, noise, keys, ahead, trial_start, lengths, ends_trial, first_epoch,
-    last_epoch, t, tick, stored, n_units, line, n_trials, rate_form, activation, sigma, keep, kick, skip, beta, lead,
-    stale, strategic,
+    inputs, in_weights, bias, n_channels, n_into, first_into, scratch, states, rates, targets, weights, drive, leak,
+    noise, keys, ahead, trial_start, lengths, ends_trial, first_epoch, last_epoch, t, tick, stored, n_units, line,
+    n_trials, rate_form, activation, sigma, keep, kick, skip, beta, lead, stale, strategic,
 ):
     """Advance over some epochs from row t of `states` and `rates`; `targets` takes y. Return t.
 
     `weights` is W transposed. `tick` counts the steps of the noise. Without `stored` only two rows are used, in turn.
     """
     row = n_trials * line
+    _drives(
+        inputs, in_weights, bias, first_epoch, last_epoch, n_trials, n_channels, n_into, first_into, line, scratch,
+        drive,
+    )
     if strategic < 1.0 and t == 0:
         for i in range(row):
             trial_start[i] = states[i]
@@ -306,12 +314,25 @@ def _relax_back(
     return activity
 
 
+@inline
+def _input_gradients(inputs, d_drive, n_epochs, n_trials, n_channels, n_into, first_into, line, d_inputs, d_bias):
+    """Add to d_inputs[unit, channel] and d_bias[unit] what the gradient of the drives gives."""
+    for k in range(n_epochs * n_trials):
+        for i in range(0, line, 4):
+            store(d_bias, i, load(d_bias, i, 4) + load(d_drive, k * line + i, 4))
+    multiply(
+        d_drive, first_into, 1, line, inputs, 0, n_channels, d_inputs, 0, n_channels, n_into, n_channels, n_epochs *
+        n_trials, True,
+    )
+
+
 @njit(nogil=True, error_model="numpy", fastmath=FLAGS, cache=True)
 def backward(
     rates, targets, weights, leak, carry, into, by_output, deltas, waiting, waiting_trial, lengths, ends_trial,
     n_epochs, n_steps, block, n_units, line, n_trials, rate_form, activation, starts, stops, target, weight,
     n_windows, out_weights, out_weights_t, bias, read, logits, by_read, first_out, n_from, n_out, pad, kind,
-    with_bias, penalties, skip, beta, lead, stale, strategic, d_weights, d_drive, d_out_weights, d_bias, losses,
+    with_bias, penalties, skip, beta, lead, stale, strategic, d_weights, d_drive, d_out_weights, d_out_bias, losses,
+    inputs, n_channels, n_into, first_into, d_inputs, d_bias,
 ):
     """Add the gradients to d_*, and the loss to `losses`; what is read is what `forward` left behind.
 
@@ -346,7 +367,7 @@ def backward(
             if with_bias:
                 for k in range(n_lines):
                     for i in range(0, pad, 4):
-                        store(d_bias, i, load(d_bias, i, 4) + load(logits, k * pad + i, 4))
+                        store(d_out_bias, i, load(d_out_bias, i, 4) + load(logits, k * pad + i, 4))
             multiply(logits, 0, pad, 1, out_weights, 0, n_from, by_read, 0, n_from, n_lines, n_from, pad, False)
             for k in range(n_lines):
                 for i in range(0, n_from, 4):
@@ -386,15 +407,4 @@ def backward(
         )
         store(losses, 0, load(losses, 0, WIDTH) + penalty * activity)
         t1 = t0
-
-
-@njit(nogil=True, error_model="numpy", fastmath=FLAGS, cache=True)
-def input_gradients(inputs, d_drive, n_epochs, n_trials, n_channels, n_into, first_into, line, d_inputs, d_bias):
-    """Add to d_inputs[unit, channel] and d_bias[unit] what the gradient of the drives gives."""
-    for k in range(n_epochs * n_trials):
-        for i in range(0, line, 4):
-            store(d_bias, i, load(d_bias, i, 4) + load(d_drive, k * line + i, 4))
-    multiply(
-        d_drive, first_into, 1, line, inputs, 0, n_channels, d_inputs, 0, n_channels, n_into, n_channels, n_epochs *
-        n_trials, True,
-    )
+    _input_gradients(inputs, d_drive, n_epochs, n_trials, n_channels, n_into, first_into, line, d_inputs, d_bias)

@@ -67,7 +67,8 @@ def _panel(vectors, lanes, heights):
 def _multiply(tiles):
     out = [
         "",
-        '@njit(nogil=True, error_model="numpy", fastmath=FLAGS)',
+        # One signature: Numba would else compile a copy for each constant that it is called with.
+        '@njit(SIGNATURE, nogil=True, error_model="numpy", fastmath=FLAGS, cache=True)',
         "def multiply(a, a_at, a_row, a_k, b, b_at, b_row, c, c_at, c_row, n_rows, n_columns, n_k, add):",
         "    done = 0",
     ]
