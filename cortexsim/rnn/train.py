@@ -320,7 +320,7 @@ def run(
 
 
 def trimmed_mean(performance: Array) -> float:
-    """Return the mean of the networks that rank from 10 to 90 percent: a tenth at either end is left out."""
+    """Return the mean `performance` of the networks that rank from 10 to 90 percent; a tenth at either end is out."""
     ranked = np.sort(performance)
     out = len(ranked) // 10
     return float(ranked[out : len(ranked) - out].mean())
