@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from rnn_plain import EVALUATION, TRAINING, Tiny, loss, run, start_noise
 
+from cortexsim.kernel.build import compiled_before
 from cortexsim.rnn.feedforward import propagate, unroll
 from cortexsim.rnn.initialise import initialise
+from cortexsim.rnn.kernel import build
 from cortexsim.rnn.loss import Penalties
 from cortexsim.rnn.network import ACTIVATIONS, FORMS, Network, Parameters
 from cortexsim.rnn.passes import Passes
@@ -266,3 +268,15 @@ def test_windows_that_overlap_are_refused():
     overlapping = replace(trials, windows=(trials.windows[0], early))
     with Passes(NETWORK, "float64", threads=1) as passes, pytest.raises(ValueError, match="follow each other without"):
         passes.gradients(some(NETWORK), overlapping, BPTT())
+
+
+@pytest.mark.slow
+def test_an_edited_pass_does_not_meet_old_machine_code(tmp_path, monkeypatch):
+    monkeypatch.setenv("CORTEXSIM_CACHE_DIR", str(tmp_path))
+    before = build.loops.__wrapped__("float32")
+    again = build.loops.__wrapped__("float32")
+    text = build.product_text
+    monkeypatch.setattr(build, "product_text", lambda *machine: text(*machine) + "\n# edited\n")
+    after = build.loops.__wrapped__("float32")
+    assert before.__name__ == again.__name__ != after.__name__
+    assert compiled_before(again.multiply)

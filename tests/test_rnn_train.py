@@ -259,6 +259,14 @@ def test_networks_and_tasks_that_do_not_fit_are_refused():
         )
     with pytest.raises(TypeError, match="one of the rules"):
         rnn.train(NETWORK, Tiny(), start(), "dasc")
+    whole = Parameters(*(p.astype(int) for p in start()))
+    with pytest.raises(ValueError, match="Unknown precision 'int64' in the parameters"):
+        rnn.train(NETWORK, Tiny(), whole)
+
+
+def test_a_checkpoint_in_a_folder_that_is_not_there_is_refused_before_training(tmp_path):
+    with pytest.raises(FileNotFoundError, match="must exist, but does not; make it"):
+        rnn.train(NETWORK, Tiny(), start(), checkpoint=tmp_path / "none" / "run.npz")
 
 
 def test_penalties_pull_weights_and_rates_down():

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cortexsim import _checks
 from cortexsim.rnn import loss
 from cortexsim.rnn.buffers import Batch, Desk, Layout, Sums, Weights
 from cortexsim.rnn.network import ACTIVATIONS, READOUTS, Array, Network, Parameters
@@ -55,7 +56,8 @@ class Passes:
         from cortexsim.rnn.kernel.build import loops
 
         self.network, self.dtype = network, np.dtype(dtype)
-        self.threads = processors() if threads is None else threads
+        _checks.check_known(str(self.dtype), ("float32", "float64"), what="precision", where="the parameters")
+        self.threads = processors() if threads is None else _checks.check_count("threads", threads)
         self._loops = loops(str(self.dtype))
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="cortexsim") if self.threads > 1 else None
         self._desks: dict[tuple[int, int], Desk] = {}
@@ -228,7 +230,7 @@ class Passes:
             return values.reshape(n, parts, *values.shape[1:]).sum(axis=1) if parts > 1 else values
 
         W_rec = together(sums.W_rec)[:, :units, :units]
-        losses = together(sums.losses).sum(axis=1)
+        losses = together(sums.losses).sum(axis=1, dtype=np.float64)
         if penalties.weights > 0:
             share = penalties.weights / units**2
             W_rec = W_rec + self.dtype.type(share) * np.sign(parameters.W_rec)

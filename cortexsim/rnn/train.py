@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -163,6 +164,8 @@ def train(
     ------
     TrainingDiverged
         If a loss or gradient is not finite; a checkpoint written before stays.
+    FileNotFoundError
+        If the folder of the checkpoint does not exist.
     ValueError, TypeError
         If arguments do not fit each other, or the checkpoint is of another training.
 
@@ -187,6 +190,10 @@ def train(
     checkpoint_every = _checks.check_count("checkpoint_every", checkpoint_every)
     _check_fit(network, task, parameters)
     settings = run.settings(parameters)
+    if checkpoint is not None and not Path(checkpoint).parent.is_dir():
+        raise FileNotFoundError(
+            f"The folder of checkpoint {os.fspath(checkpoint)!r} must exist, but does not; make it."
+        )
     found = None if checkpoint is None else checkpoints.load(checkpoint, settings)
     kept = "" if checkpoint is None else f" What was reached before is kept in {os.fspath(checkpoint)!r}."
     stopped: Literal["goal", "steps", "callback"] = "steps"
