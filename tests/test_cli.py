@@ -363,6 +363,7 @@ def test_a_fault_of_the_program_is_not_taken_for_wrong_input(run: Run, monkeypat
         run("simulate", "trial.toml", toml=TRIAL)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_ctrl_c_leaves_with_130_and_no_file(tmp_path: Path) -> None:
     (tmp_path / "trial.toml").write_text(
@@ -416,6 +417,7 @@ def test_version_and_help_name_version_and_exit_codes(run: Run) -> None:
             assert exit_code in " ".join(out.split())
 
 
+@pytest.mark.slow
 def test_the_example_in_the_help_runs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     command = cli._cortexsim.commands["simulate"]
     assert isinstance(command, click.Command)
@@ -487,6 +489,7 @@ def test_a_sweep_from_toml_is_that_from_python(run: Run, grid: str) -> None:
     assert len(held["toml"]) == 6
 
 
+@pytest.mark.slow
 def test_a_batch_job_runs_one_chunk_in_a_process_of_its_own(tmp_path: Path, run: Run, grid: str) -> None:
     assert run("sweep", "prepare", grid, "s", "--chunk", "4")[0] == 0
     command = [sys.executable, "-m", "cortexsim", "sweep", "run-chunk", str(tmp_path / "s" / "manifest.json"), "1"]

@@ -18,6 +18,8 @@ from cortexsim import cli, rnn, tasks
 from cortexsim.plot import training as plot
 from cortexsim.rnn.solved import fraction_solved
 
+pytestmark = pytest.mark.slow
+
 BRIEF = tuple(
     word
     for change in ("warmup=50", "fixation=100", "stimulus=100", "delay=100", "response=150", "grace=50", "jitter=20")

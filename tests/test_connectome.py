@@ -111,6 +111,7 @@ def test_source_names_paper_and_licence(macaque):
     assert "CC BY-NC" in macaque.source
 
 
+@pytest.mark.slow
 def test_digest_is_the_same_in_another_process(macaque):
     code = "from cortexsim.connectome import load_connectome; print(load_connectome('macaque40').digest)"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -396,6 +397,7 @@ def test_degree_shuffle_keeps_degrees_and_row_values_exactly(macaque):
     np.testing.assert_array_equal(np.sort(new, axis=1), np.sort(old, axis=1))
 
 
+@pytest.mark.slow
 def test_degree_shuffle_reaches_every_graph_of_the_degrees_equally_often():
     # Four areas, each with one input and one output: 9 graphs without self-connections (derangements).
     ring = np.roll(np.eye(4), 1, axis=1)

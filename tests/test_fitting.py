@@ -106,6 +106,7 @@ def test_parameters_of_the_29_area_cortex_are_recovered_from_its_timescales(mode
     assert found.history.sizes["evaluation"] < 60
 
 
+@pytest.mark.slow
 def test_restarts_leave_a_local_minimum(modes):
     once = fit(modes, WIDE, method="least_squares")
     assert once.loss > 0.1
@@ -266,6 +267,7 @@ def test_sensitivity_and_profile_are_those_of_linear_regression(line):
     assert float(known.limit) == pytest.approx(rss + 1.959964**2 * 0.3**2)
 
 
+@pytest.mark.slow
 def test_two_weights_that_act_as_a_product_are_not_determined():
     """Alone, an area's timescales depend on w_EI w_IE alone: on the determinant of its Jacobian."""
     alone = cx.Model(cx.single_area("V1"), Chaudhuri2015(), cx.gradients.macaque29())
@@ -285,6 +287,7 @@ def test_two_weights_that_act_as_a_product_are_not_determined():
     np.testing.assert_allclose(along.w_EI * along.parameters.sel(parameter="w_IE"), 19.7 * 12.2, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_timescales_of_many_areas_determine_what_one_area_leaves_open(modes):
     found = fit(modes, NEAR, method="least_squares")
     along = profile(modes, found, "mu_EE", [32.5, 33.7, 34.5], error=0.01)

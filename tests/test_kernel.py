@@ -252,6 +252,7 @@ print(sum(loop.stats.cache_hits.values()), sum(loop.stats.cache_misses.values())
 """
 
 
+@pytest.mark.slow
 def test_a_second_process_loads_the_kernel_from_disk(model):
     cx.simulate(model, duration=1)  # the cache is warm from here on
     out = subprocess.run([sys.executable, "-c", WARM], capture_output=True, text=True, check=True)

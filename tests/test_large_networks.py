@@ -76,6 +76,7 @@ def test_every_circuit_has_the_weights_of_the_tables_on_a_list(monkeypatch, name
         np.testing.assert_allclose(other[key], values, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_five_thousand_areas_run_at_the_cost_of_their_connections(large):
     assert large.listed
     assert large.n_connections == 100 * 5000

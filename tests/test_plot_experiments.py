@@ -93,6 +93,7 @@ def test_what_is_left_out_has_a_curve_each(grid):
         ablations(values[0])
 
 
+@pytest.mark.slow
 def test_a_lesion_atlas_has_a_rim_for_each_area_and_counts_the_effects(atlas):
     figure = lesion_atlas(atlas)
     assert isinstance(figure, Figure)

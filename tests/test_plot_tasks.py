@@ -17,6 +17,7 @@ def panels(figure):
     return figure.axes[:-1]  # the last is the colour bar's
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rtgo", "rule_reversal", "delayed_match"])
 def test_tasks_of_each_kind_draw_themselves(name):
     figure = picture(tasks.ALL[name])

@@ -157,6 +157,7 @@ def test_an_interrupted_save_leaves_the_old_file_and_nothing_else(
     assert os.listdir(tmp_path) == ["result.nc"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_ctrl_c_while_a_file_is_written_leaves_no_half_file(tmp_path: Path) -> None:
     program = textwrap.dedent(

@@ -126,7 +126,7 @@ def test_gradients_are_those_of_complex_steps_for_an_elman_network():
     check_gradient(replace(NETWORK, tau=5.0, activation="tanh", tau_noise=5.0), BPTT())
 
 
-@pytest.mark.parametrize("units", [1, 3, 17, 33])
+@pytest.mark.parametrize("units", [1, 3, 17, 33, 128])
 @pytest.mark.parametrize("trials", [1, 3, 5])
 def test_outputs_are_those_of_plain_numpy_for_any_number_of_units_and_trials(units, trials):
     network = Network(inputs=3, outputs=3, units=units, tau=20.0, activation="tanh")

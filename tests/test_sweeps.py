@@ -486,6 +486,7 @@ def test_a_digest_changes_with_what_a_function_reads_and_with_nothing_else(
     assert (digest_of(MODULE, tmp_path) != digest_of(MODULE.replace(old, new), tmp_path)) == changes
 
 
+@pytest.mark.slow
 def test_a_digest_is_the_same_in_another_process(tmp_path: Path) -> None:
     here = digest_of(MODULE, tmp_path)
     program = "from cortexsim.sweeps.digest import digest; import module_of_digests as m; print(digest(m.function))"
