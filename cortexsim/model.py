@@ -146,12 +146,15 @@ class Model:
             else:
                 values = np.asarray(value, dtype=np.float64)
                 p[name] = values[:, np.newaxis] if values.ndim else values
-                by_trial[name] = np.broadcast_to(values, (trials,))
-        maps = self.gradients if self.gradients is not None else xr.Dataset()
-        for name, values in self.circuit.modulate(maps, self.areas, self.weights(), p).items():
+                by_trial[name] = values if values.ndim else np.full(trials, value)
+        for name, values in self.circuit.modulate(self._maps, self.areas, self.weights(), p).items():
             by_area[name] = np.broadcast_to(values, (trials, n_areas))
             by_trial.pop(name, None)
         return by_trial, by_area
+
+    @functools.cached_property
+    def _maps(self) -> xr.Dataset:
+        return xr.Dataset() if self.gradients is None else self.gradients
 
     def weights(self) -> dict[str, Any]:
         """Return the long-range weights (target, source) of the circuit's pathways: arrays, or lists of connections."""

@@ -13,7 +13,7 @@ import xarray as xr
 from cortexsim import _checks
 from cortexsim.model import Model
 from cortexsim.simulate import simulate
-from cortexsim.stimulus import Schedule, Stimulus, Sum
+from cortexsim.stimulus import Stimulus
 
 CONTROL = "control"
 
@@ -43,7 +43,7 @@ def paired(
     trials : int or sequence of int
         How many in each condition, or which.
     duration : float
-        In ms; may be left out where the stimulus is a Schedule.
+        In ms; may be left out where a Schedule is in the stimulus.
     **options
         All else that `simulate` takes, but `state`.
 
@@ -66,6 +66,8 @@ def paired(
     >>> result.condition.to_numpy().tolist()
     ['control', 'control', 'perturbed', 'perturbed']
     """
+    if not isinstance(perturbations, Stimulus | Mapping):
+        raise TypeError(f"Argument `perturbations` must be a Stimulus, or several by name, but is {perturbations!r}.")
     named = {"perturbed": perturbations} if isinstance(perturbations, Stimulus) else dict(perturbations)
     if not named or CONTROL in named:
         raise ValueError(
@@ -77,14 +79,15 @@ def paired(
             raise TypeError(f"Perturbation {name!r} must be a Lesion, Change, Pulse, ... or a sum, but is {added!r}.")
     if "state" in options:
         raise TypeError("Argument `state` is not taken: all conditions start from the circuit's initial state.")
-    if duration is None and isinstance(stimulus, Schedule):
-        duration = stimulus.duration
     numbers = list(range(_checks.check_count("trials", trials))) if isinstance(trials, int) else list(trials)
     n, conditions = len(numbers), [CONTROL, *named]
     own = [stimulus] * n if stimulus is None or isinstance(stimulus, Stimulus) else list(stimulus)
     if len(own) != n:
         raise ValueError(f"Argument `stimulus` must have one entry per trial, but has {len(own)} for {n} trials.")
-    given = [_sum(control, added) for added, control in itertools.product((None, *named.values()), own)]
+    given = [
+        added if control is None else control if added is None else control + added
+        for added, control in itertools.product((None, *named.values()), own)
+    ]
     circuit = model.circuit
     values = {name: getattr(circuit, name) for name in circuit.parameter_names()}
     repeated = {name: v * len(conditions) for name, v in values.items() if isinstance(v, tuple)}
@@ -93,11 +96,6 @@ def paired(
     result = simulate(model, given, trials=numbers * len(conditions), duration=duration, **options)
     attrs = {"long_name": "condition"}
     return result.assign_coords(condition=xr.Variable("trial", np.repeat(conditions, n), attrs))
-
-
-def _sum(a: Stimulus | None, b: Stimulus | None) -> Stimulus | None:
-    parts = (*(a.parts if a else ()), *(b.parts if b else ()))
-    return Sum(parts) if parts else None
 
 
 def compare(values: xr.DataArray, *, confidence: float = 0.95) -> xr.Dataset:
@@ -120,8 +118,8 @@ def compare(values: xr.DataArray, *, confidence: float = 0.95) -> xr.Dataset:
 
     Raises
     ------
-    ValueError
-        If `condition` is missing, there is no control, or a trial has no control.
+    TypeError, ValueError
+        If `values` is no DataArray of numbers, `condition` is missing, there is no control, or a trial has none.
 
     Examples
     --------
@@ -136,6 +134,10 @@ def compare(values: xr.DataArray, *, confidence: float = 0.95) -> xr.Dataset:
     """
     from scipy import stats
 
+    if not isinstance(values, xr.DataArray) or values.dtype.kind not in "fiub":
+        raise TypeError(
+            f"Argument `values` must be a DataArray of numbers, but is a {type(values).__name__}; pick one."
+        )
     if "condition" not in values.coords or values["condition"].dims != ("trial",):
         raise ValueError(
             "Argument `values` must have the coordinate `condition` along `trial`; take a result of `paired`."

@@ -164,6 +164,7 @@ def _changeable(model: Model, name: str) -> bool:
     if name in names_read(equation):
         return True
     trials = model.circuit.trials or 1
-    moved = {name: _course_of(model, name, (None,), trials, 0.0) * 1.01 + 0.01}
+    value = _course_of(model, name, (None,), trials, 0.0)
+    moved = {name: value + 1e-3 * (1 + np.abs(value))}
     before, after = model.parameters(trials)[1], model.parameters(trials, moved)[1]
     return any(not np.array_equal(before[k], after[k]) for k in before if k != name)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cortexsim import _checks, perturbed
 from cortexsim.model import Model
-from cortexsim.stimulus import Schedule, Stimulus
+from cortexsim.stimulus import Stimulus
 
 NO_NOISE, KEYED, GIVEN = 0, 1, 2
 
@@ -144,9 +144,14 @@ def _precision(dtype: Any) -> str:
 def _duration(duration: float | None, stimulus: Any) -> float:
     if duration is not None:
         return duration
-    if isinstance(stimulus, Schedule):
-        return stimulus.duration
-    raise TypeError("Argument `duration` must be given in ms, unless the stimulus is a Schedule, which has one.")
+    stimuli = stimulus if isinstance(stimulus, Sequence) else [stimulus]
+    stated = {s.trial_duration for s in stimuli if isinstance(s, Stimulus) and s.trial_duration is not None}
+    if len(stated) > 1:
+        told = ", ".join(f"{d:g}" for d in sorted(stated))
+        raise ValueError(f"All trials of a call last equally long, but the schedules last {told} ms; pass `duration`.")
+    if not stated:
+        raise TypeError("Argument `duration` must be given in ms, unless a Schedule is in the stimulus, which has one.")
+    return stated.pop()
 
 
 def _trials(trials: Any) -> Sequence[int]:

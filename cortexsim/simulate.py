@@ -70,7 +70,8 @@ def simulate(
         One for all trials, or one (or None) per trial. Lesions, changed parameters and light are parts of it:
         `cue + Lesion(areas=["LIP"], onset=2000)`. Run a trial with and without one and its noise is the same.
     duration : float
-        In ms; a whole multiple of `dt`. May be left out where the stimulus is a Schedule, which has one.
+        In ms; a whole multiple of `dt`. May be left out where a Schedule is in the stimulus, which
+        has one.
     dt : float
         Euler step in ms.
     trials : int or sequence of int

@@ -55,5 +55,9 @@ def test_what_cannot_be_paired_says_why(model):
         cx.paired(model, CUE, {"control": LIGHT}, duration=10)
     with pytest.raises(TypeError, match="Perturbation 'x' must be a Lesion"):
         cx.paired(model, CUE, {"x": 3}, duration=10)
+    with pytest.raises(TypeError, match="must be a Stimulus, or several by name"):
+        cx.paired(model, CUE, [LIGHT], duration=10)
+    with pytest.raises(TypeError, match="must be a DataArray of numbers"):
+        cx.compare(xr.DataArray(["correct"], dims="trial"))
     with pytest.raises(ValueError, match="must have the coordinate `condition`"):
         cx.compare(xr.DataArray([1.0], dims="trial"))

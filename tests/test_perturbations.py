@@ -190,6 +190,7 @@ def test_a_perturbation_that_cannot_be_says_why(part, says, model):
 
 
 def test_a_parameter_of_the_weights_cannot_change_within_a_run(cortex):
+    cx.simulate(cortex, cx.Change(parameter="dopamine", value=-1.0, onset=5), duration=10)
     with pytest.raises(ValueError, match="`FLN_exponent` can't change within a run"):
         cx.simulate(cortex, cx.Change(parameter="FLN_exponent", value=1.0), duration=10)
 

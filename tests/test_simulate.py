@@ -177,7 +177,7 @@ def test_circuit_parameters_that_differ_between_trials_become_coordinates(model)
         ({"dtype": "float16"}, ValueError, "Unknown precision 'float16'"),
         ({"dtype": 5}, ValueError, "Unknown precision '5'"),
         ({"noise": "yes"}, TypeError, "`noise` must be True, False, or an array of normals, but is 'yes'"),
-        ({"duration": None}, TypeError, "`duration` must be given in ms, unless the stimulus is a Schedule"),
+        ({"duration": None}, TypeError, "`duration` must be given in ms, unless a Schedule is in the stimulus"),
         ({"record": ["r_E3"]}, ValueError, "Unknown variable 'r_E3'.*did you mean 'r_E"),
         ({"record": ["r_E1", "r_E1"]}, ValueError, "'r_E1' stands twice"),
         ({"threads": 0}, ValueError, "`threads` must be at least 1"),

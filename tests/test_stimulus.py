@@ -104,3 +104,14 @@ def test_a_schedule_names_each_epoch_once_and_knows_them():
         cx.Epoch("cue", 10, (("V1", "E1"),))
     with pytest.raises(ValueError, match="epoch 'cue'` must be positive"):
         cx.Epoch("cue", -1)
+
+
+def test_a_schedule_says_how_long_the_trial_lasts_with_whatever_adds_to_it(model):
+    trial = cx.Schedule([cx.Epoch("cue", 20, (("V1", "E1_dendrite", 100.0),)), cx.Epoch("delay", 30)])
+    cut = trial + cx.Lesion(areas=["LIP"])
+    assert (trial.trial_duration, cut.trial_duration, cx.Lesion(areas=["LIP"]).trial_duration) == (50.0, 50.0, None)
+    assert cx.simulate(model, cut).attrs["duration_ms"] == 50
+    assert cx.simulate(model, [trial, cut, None], trials=3).attrs["duration_ms"] == 50
+    longer = cx.Schedule([cx.Epoch("cue", 80)])
+    with pytest.raises(ValueError, match="the schedules last 50, 80 ms; pass `duration`"):
+        cx.simulate(model, [trial, longer], trials=2)

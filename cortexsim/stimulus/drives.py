@@ -30,7 +30,8 @@ class Stimulus:
         """Return both at once."""
         if not isinstance(other, Stimulus):
             return NotImplemented
-        return Sum(self.parts + other.parts)
+        stated = [s.trial_duration for s in (self, other) if s.trial_duration is not None]
+        return Sum(self.parts + other.parts, max(stated, default=None))
 
     def __radd__(self, other: object) -> Stimulus:
         """Let `sum([...])` add stimuli."""
@@ -45,6 +46,11 @@ class Stimulus:
         )
 
     @property
+    def trial_duration(self) -> float | None:
+        """How long the trial lasts, in ms, where the stimulus says so, as a Schedule does; else None."""
+        return None
+
+    @property
     def drives(self) -> tuple[Drive, ...]:
         """Those parts that are currents."""
         return tuple(p for p in self.parts if isinstance(p, Drive))
@@ -56,9 +62,10 @@ class Stimulus:
 
 @dataclass(frozen=True)
 class Sum(Stimulus):
-    """The sum of elementary stimuli, as `a + b` makes it."""
+    """The sum of elementary stimuli, as `a + b` makes it; lasts as long as the longest that says how long it lasts."""
 
     terms: tuple[Part, ...] = ()
+    trial_duration: float | None = None
 
     @property
     def parts(self) -> tuple[Part, ...]:

@@ -67,6 +67,11 @@ class Schedule(Stimulus):
         """Sum of all epochs, in ms."""
         return math.fsum(e.duration for e in self.epochs)
 
+    @property
+    def trial_duration(self) -> float:
+        """The same: a schedule says how long a trial lasts."""
+        return self.duration
+
     def onset(self, name: str) -> float:
         """Return the time at which the epoch `name` begins, in ms."""
         names = [e.name for e in self.epochs]

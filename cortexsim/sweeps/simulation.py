@@ -17,7 +17,7 @@ import xarray as xr
 from cortexsim import _checks, plan
 from cortexsim.model import Model
 from cortexsim.simulate import memory_estimate, simulate
-from cortexsim.stimulus import Part, Schedule, Stimulus, Sum
+from cortexsim.stimulus import Part, Stimulus, Sum
 from cortexsim.sweeps.axes import Axes
 from cortexsim.sweeps.block import Block, attempt, failed
 
@@ -293,7 +293,8 @@ def _prepared(simulation: Simulation, point: Mapping[str, Any]) -> _Point:
     stimulus: Any = s.stimulus
     if callable(stimulus):
         stimulus = stimulus(**{name: value for name, value in point.items() if name in taken})
-    duration = stimulus.duration if s.duration is None and isinstance(stimulus, Schedule) else s.duration
+    stated = stimulus.trial_duration if isinstance(stimulus, Stimulus) else None
+    duration = stated if s.duration is None else s.duration
     for name, value in point.items():
         if name not in fields and name not in taken:
             part, _, field = name.rpartition(".")
@@ -309,8 +310,8 @@ def _prepared(simulation: Simulation, point: Mapping[str, Any]) -> _Point:
 def _replaced(stimulus: Stimulus | None, name: str, field: str, value: Any) -> Stimulus:
     """Return the stimulus with a field of all parts of that name set."""
     named = _named(stimulus, name, field)
-    parts = () if stimulus is None else stimulus.parts
-    return Sum(tuple(dataclasses.replace(part, **{field: value}) if part in named else part for part in parts))
+    parts, lasts = ((), None) if stimulus is None else (stimulus.parts, stimulus.trial_duration)
+    return Sum(tuple(dataclasses.replace(p, **{field: value}) if p in named else p for p in parts), lasts)
 
 
 def _named(stimulus: Stimulus | None, name: str, field: str) -> list[Part]:
