@@ -101,13 +101,15 @@ def _blocks(page: str, language: str) -> list[str]:
 @pytest.mark.slow
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    first, experiment = _blocks("README.md", "python")
+    first, experiment, training = _blocks("README.md", "python")
     names: dict[str, Any] = {}
     exec(compile(first, "README.md", "exec"), names)
     assert len(cx.validate.persistence(names["result"]).persistent_areas) == 23
     assert cx.load("result.nc").identical(names["result"])
     assert (tmp_path / "summary.png").stat().st_size > 10_000
     exec(compile(experiment, "README.md", "exec"), names)
+    exec(compile(training, "README.md", "exec"), names)
+    assert names["training"].history.sizes["network"] == 4
     assert set(names["ends"].outcome.to_numpy()[names["ends"].condition == "light"]) == {"distracted"}
 
 
