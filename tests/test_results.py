@@ -7,14 +7,18 @@ import os
 import subprocess
 import sys
 import textwrap
+import warnings
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from published_delay import published_result
 
 import cortexsim as cx
 from cortexsim import results
+from cortexsim.analysis import performance, trial_outcomes
 
 AREAS = np.array(["V1", "9/46d", "LIP"])
 
@@ -116,6 +120,62 @@ def test_a_constant_trace_compresses_tenfold(tmp_path: Path) -> None:
     assert (tmp_path / "result.nc").stat().st_size < result.r_E1.nbytes / 10
 
 
+def test_without_compression_numbers_stand_as_they_are_and_keep_their_checksums(tmp_path: Path) -> None:
+    path = tmp_path / "result.nc"
+    zeros = xr.zeros_like(make_result(trials=8, samples=5000))
+    results.save(zeros, path, compression=0)
+    assert path.stat().st_size > zeros.nbytes
+    xr.testing.assert_identical(results.load(path), zeros)
+    with h5py.File(path) as file:
+        assert file["r_E1"].fletcher32
+        assert file["r_E1"].compression is None
+    for wrong in (-1, 10, 2.5, True, "high"):
+        with pytest.raises(ValueError, match=r"`compression` must be a whole number from 0 to 9, but is"):
+            results.save(zeros, path, compression=wrong)  # type: ignore[arg-type]
+
+
+def test_outcomes_of_trials_come_back_with_their_texts(tmp_path: Path) -> None:
+    outcomes = trial_outcomes(published_result(1.5, trials=3))
+    results.save(outcomes, tmp_path / "outcomes.nc")
+    loaded = results.load(tmp_path / "outcomes.nc")
+    xr.testing.assert_identical(loaded, outcomes)
+    assert loaded.outcome.values.tolist() == ["correct"] * 3
+    table = performance(outcomes)
+    results.save(table, tmp_path / "performance.nc")
+    xr.testing.assert_identical(results.load(tmp_path / "performance.nc"), table)
+
+
+def point(x: float) -> dict[str, float]:
+    """A point of a sweep that fails at 2."""
+    return {"inverse": 1 / (x - 2), "square": x**2}
+
+
+@pytest.mark.parametrize("values", [[0.0, 1.0], [1.0, 2.0, 3.0]])
+def test_a_sweep_comes_back_with_the_points_that_failed(tmp_path: Path, values: list[float]) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"1 of 3 points failed")
+        swept = cx.sweep(point, {"x": values}, progress=False)
+    results.save(swept, tmp_path / "sweep.nc")
+    loaded = results.load(tmp_path / "sweep.nc")
+    xr.testing.assert_identical(loaded, swept)
+    assert len(json.loads(loaded.attrs["failed"])) == values.count(2.0)
+
+
+def test_what_a_file_would_not_give_back_is_refused(tmp_path: Path) -> None:
+    table = xr.Dataset({"n": ("x", [1, 2])})
+    for value in ([], ["V1"], ["V1", "V2"], [1.5], (1, 2), np.array([1, 2]), None, True):
+        with pytest.raises(
+            TypeError, match=r"Attribute 'failed' of the Dataset must be a text or a number.*json\.dumps"
+        ):
+            results.save(table.assign_attrs(failed=value), tmp_path / "table.nc")
+    with pytest.raises(TypeError, match=r"Attribute 'areas' of 'n' must be"):
+        results.save(table.assign(n=table.n.assign_attrs(areas=["V1"])), tmp_path / "table.nc")
+    for odd in (np.array(["lost", np.nan], dtype=object), np.array(["2026-01-01"] * 2, dtype="M8[ns]")):
+        with pytest.raises(TypeError, match=r"Variable 'odd' must hold numbers, truth values or texts"):
+            results.save(table.assign(odd=("x", odd)), tmp_path / "table.nc")
+    assert os.listdir(tmp_path) == []
+
+
 def test_save_replaces_the_file_that_stood_there(tmp_path: Path) -> None:
     path = tmp_path / "result.nc"
     path.write_text("something else")
@@ -190,9 +250,9 @@ def test_ctrl_c_while_a_file_is_written_leaves_no_half_file(tmp_path: Path) -> N
 
 def test_save_refuses_what_is_no_result(tmp_path: Path) -> None:
     path = tmp_path / "result.nc"
-    with pytest.raises(TypeError, match=r"must be a Dataset from `simulate`, but is a DataArray"):
+    with pytest.raises(TypeError, match=r"must be a Dataset, but is a DataArray.*`to_dataset"):
         results.save(make_result().r_E1, path)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"lacks 'cortexsim_version'; compute with `xarray.set_options"):
+    with pytest.raises(ValueError, match=r"lacks 'cortexsim_version'; take them over by `assign_attrs"):
         results.save(make_result().drop_attrs(), path)
     with pytest.raises(TypeError, match=r"Attribute 'note' .* is \{'a': 1\}; write it as JSON"):
         results.save(make_result().assign_attrs(note={"a": 1}), path)
@@ -222,8 +282,8 @@ def test_load_names_the_nearest_file_when_there_is_none(tmp_path: Path) -> None:
         results.load(tmp_path)
 
 
-def test_load_refuses_files_of_other_programs(tmp_path: Path) -> None:
-    xr.Dataset({"x": ("y", [1.0])}).to_netcdf(tmp_path / "foreign.nc", engine="h5netcdf")
+def test_load_refuses_files_that_are_not_whole_and_rates_without_provenance(tmp_path: Path) -> None:
+    make_result().drop_attrs().to_netcdf(tmp_path / "foreign.nc", engine="h5netcdf")
     with pytest.raises(ValueError, match=r"lacks the attribute 'cortexsim_version'; `xarray\.open_dataset` reads"):
         results.load(tmp_path / "foreign.nc")
     for content in (b"", b"area,rate\nV1,1\n", b"CDF\x01" + bytes(100), b"\x89HDF\r\n\x1a\n"):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cortexsim.commands.wording import EXIT_CODES, InputError, RunFailed, input_errors, progress_option
-from cortexsim.results import check_writable, replacing
+from cortexsim.results import check_writable, save
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,12 +127,9 @@ def collect_(manifest: Path, out: Path) -> None:
     from cortexsim.sweeps import collect, failed_points
 
     with input_errors(), _failures_of_run():
-        target = check_writable(out, (".nc",))
+        check_writable(out, (".nc",))  # before the chunks are read, which takes its time
         result = collect(manifest)
-        packed = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
-        encoding = {name: packed for name, values in result.data_vars.items() if values.dtype.kind in "biuf"}
-        with replacing(target) as part:
-            result.to_netcdf(part, engine="h5netcdf", encoding=encoding)
+        save(result, out)
     click.echo(f"Written: {out}, {', '.join(f'{name} {n}' for name, n in result.sizes.items())}.")
     _echo_failed(failed_points(result))
 
