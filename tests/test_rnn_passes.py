@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from rnn_plain import EVALUATION, TRAINING, Tiny, loss, run, start_noise
 
-from cortexsim.kernel.build import compiled_before
 from cortexsim.rnn.feedforward import propagate, unroll
 from cortexsim.rnn.initialise import initialise
 from cortexsim.rnn.kernel import build
@@ -279,4 +278,3 @@ def test_an_edited_pass_does_not_meet_old_machine_code(tmp_path, monkeypatch):
     monkeypatch.setattr(build, "product_text", lambda *machine: text(*machine) + "\n# edited\n")
     after = build.loops.__wrapped__("float32")
     assert before.__name__ == again.__name__ != after.__name__
-    assert compiled_before(again.multiply)

@@ -26,7 +26,7 @@ from cortexsim.rnn.kernel.product import product_text
 _HEAD = '''"""Forward and backward pass of leaky networks in {dtype}; put together by cortexsim.rnn.kernel."""
 
 import numpy as np
-from numba import boolean, {dtype}, intp, njit, void
+from numba import njit
 
 from cortexsim.kernel.maths import FLAGS, inline
 from cortexsim.kernel.simd import broadcast, load, multiply_add, spread, store, to_float64
@@ -34,8 +34,6 @@ from cortexsim.kernel.simd import broadcast, load, multiply_add, spread, store, 
 WIDTH = {width}
 ZERO, ONE, TINY = np.{dtype}(0), np.{dtype}(1), np.finfo(np.{dtype}).tiny
 FLOAT = inline(lambda x: {convert})
-ARRAY = {dtype}[::1]
-SIGNATURE = void(ARRAY, intp, intp, intp, ARRAY, intp, intp, ARRAY, intp, intp, intp, intp, intp, boolean)
 '''
 
 
