@@ -105,21 +105,22 @@ def check_same_condition(values: xr.Dataset | xr.DataArray, *, otherwise: str = 
     for name, coordinate in values.coords.items():
         found = np.unique(coordinate.values)
         if name != "trial" and coordinate.dims == ("trial",) and found.size > 1:
+            picked = repr(str(found[0])) if isinstance(found[0], str) else found[0]
             raise ValueError(
                 f"Trials must be of one condition to be averaged, but `{name}` takes the values "
-                f"{', '.join(map(str, found))}; pick one: result.isel(trial=result.{name} == {found[0]})"
+                f"{', '.join(map(str, found))}; pick one: result.isel(trial=result.{name} == {picked})"
                 f"{'; or take ' if otherwise else ''}{otherwise}."
             )
 
 
 def whole_steps(name: str, value: float, dt: float) -> int:
-    """Return value / dt if it is whole to 1e-6 of a step, else raise ValueError with the nearest times."""
+    """Return value / dt if it is whole to 1e-6 of a step and not 0, else raise ValueError with the nearest times."""
     steps = round(value / dt)
-    if abs(value / dt - steps) > 1e-6:
-        low = math.floor(value / dt) * dt
+    if steps < 1 or abs(value / dt - steps) > 1e-6:
+        low = math.floor(value / dt)
+        near = " or ".join(f"{k * dt:g}" for k in (low, low + 1) if k > 0)
         raise ValueError(
-            f"Argument `{name}` must be a whole multiple of dt = {dt:g} ms, but is {value:g} ms; "
-            f"take {low:g} or {low + dt:g} ms."
+            f"Argument `{name}` must be a whole multiple of dt = {dt:g} ms, but is {value:g} ms; take {near} ms."
         )
     return steps
 

@@ -62,7 +62,7 @@ def paired(
     --------
     >>> import cortexsim as cx
     >>> model = cx.Model(cx.load_connectome("macaque40"), cx.circuits.FroudistWalsh2021(), cx.gradients.macaque40())
-    >>> result = cx.paired(model, cx.working_memory(), cx.Lesion(areas=["LIP"]), trials=2, record=["r_E1"])
+    >>> result = cx.paired(model, cx.working_memory(), cx.Lesion(areas=["LIP"]), trials=2, record=["r_E1", "r_E2"])
     >>> result.condition.to_numpy().tolist()
     ['control', 'control', 'perturbed', 'perturbed']
     """

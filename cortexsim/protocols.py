@@ -107,6 +107,11 @@ def delayed_response(
     Schedule
         Epochs "fixation", "cue", "delay", "distractor", "delay 2", "distractor 2", "delay 3" ..., ("probe").
 
+    Raises
+    ------
+    TypeError
+        If `distractors` is one current rather than a sequence of them.
+
     Examples
     --------
     >>> to_E2 = ("V1", "E2_dendrite", 100)
@@ -114,6 +119,7 @@ def delayed_response(
     ['delay', 'distractor', 'delay 2', 'distractor 2', 'delay 3']
     """
     epochs = [Epoch("fixation", fixation), Epoch("cue", cue_duration, (cue,))]
+    _check_several("distractors", distractors)
     for distractor in distractors:
         epochs += [Epoch("delay", delay), _distractor(distractor, distractor_duration)]
     if not distractors:
@@ -159,8 +165,8 @@ def delayed_ping(
 
     Raises
     ------
-    ValueError
-        If the ping ends at `duration` or later.
+    TypeError, ValueError
+        If the ping ends at `duration` or later, or `distractors` or `ping` is one current rather than a sequence.
 
     References
     ----------
@@ -173,6 +179,8 @@ def delayed_ping(
     ((12000.0, 12400.0), (13000.0, 13400.0))
     """
     epochs = [Epoch("fixation", fixation), Epoch("cue", stimulus_duration, (cue,)), Epoch("delay", delay)]
+    _check_several("distractors", distractors)
+    _check_several("ping", ping)
     for distractor in distractors:
         epochs += [_distractor(distractor, stimulus_duration), Epoch("delay", delay)]
     epochs.append(Epoch("ping", stimulus_duration, tuple(ping)))
@@ -379,6 +387,15 @@ def n_back(
     return item_sequence(
         items, n=n, currents=currents, fixation=fixation, item_duration=item_duration, gap=gap, final_gap=gap
     )
+
+
+def _check_several(name: str, currents: Sequence[object]) -> None:
+    """Raise TypeError if one current stands where a sequence of them must."""
+    if any(isinstance(part, str) for part in currents):
+        raise TypeError(
+            f"Argument `{name}` must be a sequence of (area, input, amplitude), but is one alone, {currents!r}; "
+            f"write [{currents!r}]."
+        )
 
 
 def _distractor(current: Current | None, duration: float) -> Epoch:

@@ -240,6 +240,24 @@ def test_ignition_reads_its_onset_from_the_result_and_asks_for_it_otherwise(mode
         analysis.ignition(result.r_E1.drop_vars("hierarchy"), onset=1000)
 
 
+def test_ignition_begins_with_the_first_current_that_could_be_a_cue():
+    """`variable` is left out, as there is only one; areas that are lesioned at the end, or all the time, are NaN."""
+    rates = rising([25.5, 40, 55, 70, 80], [20, 30, 10, 40, 40], [0.1, 0.3, 0.5, 0.9, 1.0])
+    lesioned = xr.DataArray([np.inf, np.inf, np.inf, 500, -1], dims="area")
+    silencing = cx.Pulse(area="a0", input="E1", onset=0, duration=50, amplitude=-10)
+    light = cx.optogenetics(["a1"], "PV", 10, onset=50, duration=20)
+    cue = cx.Pulse(area="a0", input="E1", onset=100, duration=50, amplitude=10)
+    told = {"stimulus": (silencing + light + cue).to_json()}
+    found = analysis.ignition(xr.Dataset({"r_E": rates.where(rates.time < lesioned)}, attrs=told))
+    assert found.attrs["onset_ms"] == 100
+    np.testing.assert_allclose(found.latency[0], [25.5, 40, 55, np.nan, np.nan])
+    assert int(found.ignited[0]) == 3
+    with pytest.raises(TypeError, match="which rate of the result: r_E, r_I"):
+        analysis.ignition(xr.Dataset({"r_E": rates, "r_I": rates}, attrs=told))
+    with pytest.raises(ValueError, match="no current that could be the cue; pass `onset`"):
+        analysis.ignition(xr.Dataset({"r_E": rates}, attrs={"stimulus": (silencing + light).to_json()}))
+
+
 def texts(figure):
     FigureCanvasAgg(figure).draw()
     return {text.get_text() for ax in figure.axes for text in (*ax.texts, *ax.get_yticklabels(), *ax.get_xticklabels())}

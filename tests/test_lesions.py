@@ -97,6 +97,10 @@ def test_a_memory_that_is_not_there_cannot_be_abolished(model):
 def test_arguments_are_checked(model):
     with pytest.raises(ValueError, match="Unknown area 'L1P' in lesion_atlas; did you mean 'LIP'"):
         lesion_atlas(model, CUE, areas=["L1P"])
+    with pytest.raises(TypeError, match=r"but is '8B'; write \['8B'\]"):
+        lesion_atlas(model, CUE, areas="8B")
+    with pytest.raises(ValueError, match="before the end of the run, 5000 ms, but is 5000 ms"):
+        lesion_atlas(model, CUE, areas=["8B"], onset=5000)
     with pytest.raises(ValueError, match="at least, but is empty"):
         lesion_atlas(model, CUE, areas=[])
     with pytest.raises(ValueError, match="there from the start, but `onset` is 2000 ms"):

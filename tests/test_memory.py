@@ -56,7 +56,7 @@ def result(stimuli, *stretches, areas="abc", rest=1.0, every=10.0, names=("r_E1"
 
 
 def test_an_area_holds_the_item_that_exceeds_its_baseline_by_5_hz_and_the_other_item():
-    """In turn: at the threshold, above it, above it but less than the other, the other, both alike, without rate."""
+    """In turn: at the threshold, above it, above it but less than the other, the other, both alike, lesioned."""
     run = result(
         [CUE],
         (4500, 5000, 1, "a", 6.0),
@@ -65,8 +65,7 @@ def test_an_area_holds_the_item_that_exceeds_its_baseline_by_5_hz_and_the_other_
         (4500, 5000, 2, "cd", 9.0),
         (4500, 5000, 1, "e", 9.0),
         (4500, 5000, 2, "e", 9.0),
-        (4800, 5000, 1, "f", np.nan),
-        (4500, 4800, 1, "f", 90.0),
+        (4500, 5000, 1, "f", np.nan),
         areas="abcdef",
     )
     held = held_item(run)
@@ -96,11 +95,15 @@ def test_windows_are_those_of_the_epochs_of_a_schedule():
     run = result([DISTRACTED], (1400, 2000, 1, "ab", 30.0), (2400, 5000, 2, "abc", 30.0))
     assert held_item(run, DISTRACTED.window("delay")).held.item() == 1
     assert held_item(run, DISTRACTED.window("delay 2")).held.item() == 2
-    with pytest.raises(ValueError, match="delay window 1000 to 1400 ms must be free of stimuli"):
+    with pytest.raises(ValueError, match="The window 1000 to 1400 ms must be free of stimuli.*another `window="):
         held_item(run, DISTRACTED.window("cue"))
     assert held_item(run, DISTRACTED.window("cue"), during_stimulus=True).held.item() == 0
-    with pytest.raises(ValueError, match="must lie within the run, 0 to 5000 ms"):
+    with pytest.raises(ValueError, match="must lie within the run, 0 to 5000 ms; simulate longer, or pass `window="):
         held_item(run, (4800, 5010))
+    with pytest.raises(ValueError, match="baseline window -450 to 50 ms .* 0 to 5000 ms; pass `baseline="):
+        held_item(run.assign_attrs(stimulus=CUE.to_json().replace("1000.0", "50.0")))
+    with pytest.raises(ValueError, match="The window 0 to 6000 ms must lie"):
+        trial_outcomes(run, (0, 6000))
     with pytest.raises(ValueError, match="baseline window 500 to 505 ms must hold samples"):
         held_item(run.isel(time=slice(1, None, 3)), baseline=(500, 505))
 
@@ -129,11 +132,36 @@ def test_a_result_without_items_is_refused_with_the_way_out():
         held_item(run, items=("r_E", "r_E"))
     with pytest.raises(TypeError, match="pass the whole result"):
         held_item(run.r_E)
+    with pytest.raises(ValueError, match=r"holds r_E1, r_I; simulate with record=\['r_E1', 'r_E2'\]"):
+        trial_outcomes(run.rename(r_E="r_E1"))
     gating = run.rename(r_E="S_1", r_I="S_2")
     gating.S_1.attrs["units"] = gating.S_2.attrs["units"] = "1"
     with pytest.raises(ValueError, match="default threshold is 5 Hz, but 'S_1' has the unit '1'"):
         held_item(gating)
     assert held_item(gating, threshold=0.1).held.item() == 0
+
+
+def test_an_area_is_judged_by_the_samples_at_which_it_is_not_lesioned():
+    """Area a is cooled in part of both windows, b in the delay, c from the start on: NaN all through, as is known."""
+    run = result(
+        [CUE],
+        (4500, 5000, 1, "abc", 9.0),
+        (500, 800, 1, "a", np.nan),
+        (4800, 5000, 1, "a", np.nan),
+        (3000, 5000, 1, "b", np.nan),
+        (0, 5000, 1, "c", np.nan),
+    )
+    assert held_item(run).held_in_area.values.tolist() == [[1, 0, 0]]
+    assert trial_outcomes(run, encoded=(4500, 5000)).outcome.item() == "correct"
+
+
+def test_an_area_without_a_baseline_to_judge_it_by_is_named():
+    run = result([CUE], (1400, 5000, 1, "ab", 9.0), (400, 1200, 1, "bc", np.nan), (1200, 5000, 1, "c", np.nan))
+    for read in (held_item, held_since, trial_outcomes):
+        with pytest.raises(ValueError, match=r"baseline window 500 to 1000 ms, but it is NaN .* in b; .*`baseline="):
+            read(run)
+    assert held_item(run, baseline=(0, 500)).held_in_area.values.tolist() == [[1, 1, 0]]
+    assert held_item(run.drop_sel(area=["b"])).held_in_area.values.tolist() == [[1, 0]]
 
 
 def test_memory_areas_gives_the_share_of_trials():
@@ -219,6 +247,23 @@ def test_currents_without_names_are_a_cue_and_distractors_in_the_order_of_their_
         trial_outcomes(ends(light), baseline=(0, 500))
 
 
+def test_silencing_is_neither_cue_nor_distractor():
+    silencing = cx.Pulse(area="a", input="E2", onset=900, duration=900, amplitude=-200)
+    found = trial_outcomes(result([CUE + silencing], (1400, 5000, 1, "ab", 30.0)), baseline=(0, 500))
+    assert found.outcome.item() == "correct"
+    assert not found.distractor.item()
+    assert distractor_resistance(found).n_all == 0
+
+
+def test_a_distractor_during_the_cue_leaves_no_time_to_judge_what_was_encoded():
+    for onset in (1200, 1400):
+        early = cx.Pulse(area="a", input="E2", onset=onset, duration=400, amplitude=100)
+        run = result([CUE + early], (1100, 5000, 1, "ab", 30.0))
+        with pytest.raises(ValueError, match=rf"begins at {onset} ms, .* 1000 to 1400 ms; pass `encoded=\(start, stop"):
+            trial_outcomes(run)
+        assert trial_outcomes(run, encoded=(2000, 2500)).outcome.item() == "correct"
+
+
 def test_each_trial_has_stimuli_targets_and_windows_of_its_own():
     late = cx.working_memory(cue=TO_E2, distractor=TO_E1, delay=1600, second_delay=1600)
     run = result(
@@ -266,6 +311,16 @@ def test_performance_counts_outcomes_by_condition():
         performance(xr.Dataset({"outcome": ("trial", ["none"])}))
     with pytest.raises(TypeError, match="as `trial_outcomes"):
         performance(ends())
+
+
+def test_conditions_with_names_keep_the_order_of_the_trials():
+    outcomes = trial_outcomes(ends()).drop_vars("dopamine")
+    named = outcomes.assign_coords(condition=("trial", ["control", "control", "DA dip", "DA dip", "a lesion"]))
+    assert performance(named, by="condition").condition.values.tolist() == ["control", "DA dip", "a lesion"]
+    resistance = distractor_resistance(named, by="condition")
+    assert resistance.n_all.to_series().to_dict() == {"control": 2, "DA dip": 2, "a lesion": 0}
+    with pytest.raises(ValueError, match=r"result\.condition == 'DA dip'\)"):
+        performance(named)
 
 
 def test_the_ping_window_ends_200_ms_after_it_and_areas_respond_by_their_peak():

@@ -63,6 +63,8 @@ def test_the_ping_readout_has_a_line_for_each_item_by_condition(run):
     assert [line.get_ydata().tolist() for line in areas.lines] == [[0, 0], [0, 1]]
     assert [line.get_color() for line in areas.lines] == [BLUE, VERMILION]
     assert areas.get_xlabel() == "Dopamine"
+    rates, _ = plot.ping_readout(read.assign_coords(condition=("trial", ["light", "dark"])), "condition").axes
+    assert [text.get_text() for text in rates.get_xticklabels()] == ["light", "dark"]
 
 
 def test_performance_stacks_all_outcomes_to_one(run):
@@ -74,6 +76,11 @@ def test_performance_stacks_all_outcomes_to_one(run):
     assert shown["lost"] == [1, 0]
     assert shown["distracted"] == [0, 1]
     assert ax.get_title(loc="left") == "n = 1 each"
+    named = outcomes.drop_vars("dopamine").assign_coords(condition=("trial", ["control", "DA dip"]))
+    texts = plot.performance(analysis.performance(named, "condition")).axes[0].get_xticklabels()
+    assert [text.get_text() for text in texts] == ["control", "DA dip"]
+    with pytest.raises(ValueError, match="one fraction alone, as that of `analysis.distractor_resistance`"):
+        plot.performance(analysis.distractor_resistance(named, "condition"))
     alone = plot.performance(analysis.performance(outcomes.drop_vars("dopamine"))).axes[0]
     assert [label.get_text() for label in alone.get_xticklabels()] == ["all trials"]
     swept = xr.concat([outcomes] * 2, "b").expand_dims("a").drop_vars("dopamine")

@@ -41,6 +41,14 @@ def test_a_distractor_left_out_leaves_its_time_to_the_delay():
     assert windows(paired)["delay"] == (1400, 3000)
 
 
+def test_one_current_instead_of_several_is_refused_with_what_to_write():
+    for protocol in (protocols.delayed_response, protocols.delayed_ping):
+        with pytest.raises(TypeError, match=r"`distractors` .*; write \[\('V1', 'E2_dendrite', 100.0\)\]"):
+            protocol(distractors=TO_E2)
+    with pytest.raises(TypeError, match="`ping` must be a sequence"):
+        protocols.delayed_ping(ping=TO_E2)
+
+
 def test_the_ping_comes_at_the_published_times():
     """Steps of 0.5 ms in the authors' program: target 22000, ping 24000 (Fig. 4A) or distractor there, ping 26000."""
     silent, distracted = protocols.delayed_ping(), protocols.delayed_ping(distractors=[TO_E2])

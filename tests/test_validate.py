@@ -134,7 +134,7 @@ def test_a_variable_in_another_unit_needs_a_threshold_of_its_own():
     ("arguments", "message"),
     [
         ({"variable": "r_E3"}, "did you mean 'r_E2'|did you mean 'r_E1'"),
-        ({"baseline": (-100, 400)}, "baseline window -100 to 400 ms must lie within the run, 0 to 5000 ms"),
+        ({"baseline": (-100, 400)}, "baseline window -100 to 400 ms must lie within the run, 0 to 5000 ms; pass `base"),
         ({"delay": (4800, 5300)}, "delay window 4800 to 5300 ms must lie within the run"),
         ({"delay": (1200, 1500)}, "delay window 1200 to 1500 ms must be free of stimuli.*1000 to 1400 ms"),
         ({"baseline": (1300, 1500)}, "baseline window .* must be free of stimuli"),
@@ -168,6 +168,25 @@ def test_bad_results_raise_and_say_the_way_out():
         persistence(result.assign_attrs(stimulus=early))
     with pytest.raises(ValueError, match="must be finite, but are not in LIP"):
         persistence(result.assign(r_E1=result.r_E1.where((result.area != "LIP") | (result.time < 4900))))
+
+
+def test_an_area_is_judged_by_the_samples_at_which_it_is_not_lesioned():
+    """As in `analysis.held_item`: LIP is cooled in part of each window, then in the delay, then in the baseline."""
+    result = published_result(1.5)
+
+    def cooled(*windows):
+        told = [{"type": "Lesion", "areas": ["LIP"], "onset": a, "duration": b - a} for a, b in windows]
+        inside = np.any([(result.time >= a) & (result.time < b) for a, b in windows], axis=0)
+        rates = result.r_E1.where((result.area != "LIP") | ~xr.DataArray(inside, dims="time"))
+        return result.assign(r_E1=rates).assign_attrs(stimulus=json.dumps([CUE, *told]))
+
+    partly = persistence(cooled((600, 900), (4700, 4900)))
+    # Means of fewer equal numbers: rounding only.
+    xr.testing.assert_allclose(partly.areas.difference, persistence(result).areas.difference, rtol=1e-13)
+    assert set(persistence(cooled((4000, 5000))).persistent_areas) == set(PERSISTENT_23) - {"LIP"}
+    with pytest.raises(ValueError, match="baseline window 500 to 1000 ms, but it is NaN there throughout in LIP"):
+        persistence(cooled((400, 1100)))
+    assert persistence(cooled((400, 1100)), baseline=(0, 400)).persistent_areas == PERSISTENT_23
 
 
 def test_a_lasting_stimulus_is_allowed_where_it_is_meant():

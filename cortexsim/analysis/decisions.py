@@ -42,16 +42,17 @@ def decision(
     smoothing
         tau in ms; 0 for none.
     onset
-        Of the evidence, in ms; by default that of the currents named "evidence" (or, where none is, without a name).
+        Of the evidence, in ms; by default that of the currents named "evidence" (or, where none is, without a name);
+        negative currents are none.
     items : (str, str)
         Variables that are alternatives 1 and 2, as in `held_item`.
 
     Returns
     -------
     Dataset (trial, area)
-        `choice`: 1, 2, or 0 for none (so in a lesioned area); `reaction_time` in ms, NaN for none; `onset` of the
-        evidence (trial) in ms. Where the result tells of evidence, the coordinate `coherence` (trial), 100 (I_1 - I_2)
-        / (I_1 + I_2) in percent, positive for alternative 1.
+        `choice`: 1, 2, or 0 for none (so in an area that has been lesioned before it could choose); `reaction_time` in
+        ms, NaN for none; `onset` of the evidence (trial) in ms. Where the result tells of evidence, the coordinate
+        `coherence` (trial), 100 (I_1 - I_2) / (I_1 + I_2) in percent, positive for alternative 1.
 
     Raises
     ------

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cortexsim import _checks
 from cortexsim.analysis.rates import area_coordinates, sampled_rates
+from cortexsim.analysis.windows import may_be_task, mean_of_known, recorded_names
 from cortexsim.stimulus import Drive, read_json
 
 Floats = NDArray[np.float64]
@@ -26,16 +27,18 @@ def ignition(
     """Return how long after the cue each area ignites, and the rank correlation of these latencies with the hierarchy.
 
     An area ignites if its rate at the end is above `active`. Its latency is the time from the onset until the rate
-    first reaches the level, between samples by interpolation; 0 where it stood above at the onset.
+    first reaches the level, between samples by interpolation; 0 where it stood above at the onset. A lesioned area,
+    whose rate is NaN, does not ignite.
 
     Parameters
     ----------
     result : Dataset, or DataArray ([trial,] time, area)
         What `simulate` returned, or one rate of it.
     variable : str
-        The rate, where `result` is a Dataset.
+        The rate, where `result` is a Dataset; may be left out where it holds one only.
     onset : float
-        Of the cue, in ms; by default that of the first current in the result's provenance.
+        Of the cue, in ms; by default that of the first current in the result's provenance that is not negative nor
+        named "light", as optogenetics are.
     level : float
         In the unit of the rate; by default half of the area's rate at the end.
     active : float
@@ -48,7 +51,8 @@ def ignition(
     Returns
     -------
     Dataset (trial, area)
-        `latency` [ms], NaN where the area does not ignite, or never reaches the level; `end`, the rate at the end; by
+        `latency` [ms], NaN where the area does not ignite, never reaches the level, or reaches it unseen, at the end of
+        a lesion; `end`, the rate at the end, NaN where the area is lesioned throughout it; by
         trial: `ignited`, how many areas have a latency, `rank_correlation` (Spearman's) of latency and map over them,
         and its two-sided `p_value`, both NaN for fewer than three areas or where either is the same in all.
 
@@ -57,7 +61,7 @@ def ignition(
     TypeError, ValueError
         If an argument does not hold what it must, no onset is known, or it lies outside of the record.
     """
-    rates, dt = sampled_rates(result, variable)
+    rates, dt = _rates(result, variable)
     if along not in rates.coords or rates[along].dims != ("area",):
         raise ValueError(
             f"Latencies are ranked along the coordinate {along!r} over areas, but the result has none; simulate a "
@@ -65,9 +69,9 @@ def ignition(
         )
     if onset is None:
         told = [part for parts in read_json(result.attrs.get("stimulus", "[]")) for part in parts]
-        onset = min((part.onset for part in told if isinstance(part, Drive)), default=None)
+        onset = min((part.onset for part in told if isinstance(part, Drive) and may_be_task(part)), default=None)
         if onset is None:
-            raise ValueError("The result tells of no current into an area; pass `onset` in ms.")
+            raise ValueError("The result tells of no current that could be the cue; pass `onset` in ms.")
     onset = _checks.check_finite("onset", onset, "ms")
     level = None if level is None else _checks.check_positive("level", level)
     active = _checks.check_finite("active", active)
@@ -77,9 +81,9 @@ def ignition(
     if not after.any() or onset < time[0] - 1e-6 * dt:
         raise ValueError(f"The onset, {onset:g} ms, must lie in the record, {time[0]:g} to {time[-1]:g} ms.")
     values, since = rates.to_numpy()[:, after], time[after] - onset
-    end = values[:, since > since[-1] - window].mean(axis=1)
+    end = mean_of_known(values[:, since > since[-1] - window], axis=1)
     latency = _first_crossing(since, values, end / 2 if level is None else np.full(end.shape, level))
-    latency[end <= active] = np.nan
+    latency[~(end > active)] = np.nan
     ranks = np.array([_rank_correlation(row, rates[along].to_numpy().astype(np.float64)) for row in latency])
     unit = rates.attrs.get("units", "Hz")
     what = "half of the rate at the end" if level is None else f"{level:g} {unit}"
@@ -107,6 +111,20 @@ def ignition(
         {**labels, **area_coordinates(rates)},
         {"onset_ms": onset, "along": along},
     )
+
+
+def _rates(result: xr.Dataset | xr.DataArray, variable: str | None) -> tuple[xr.DataArray, float]:
+    """Return what `sampled_rates` does, by default of the only variable; the rates may be NaN, as of lesioned areas."""
+    if isinstance(result, xr.Dataset):
+        names = recorded_names(result)
+        variable = names[0] if variable is None and len(names) == 1 else variable
+        if variable in names:
+            result, variable = result[variable], None
+    if not isinstance(result, xr.DataArray):
+        return sampled_rates(result, variable)  # which says what is wrong
+    rates, dt = sampled_rates(result.fillna(0.0), variable)
+    lesioned = result.isnull().transpose(..., "time", "area").to_numpy()
+    return rates.copy(data=np.where(lesioned, np.nan, rates)), dt
 
 
 def _first_crossing(time: Floats, values: Floats, level: Floats) -> Floats:

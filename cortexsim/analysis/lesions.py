@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cortexsim import _checks
 from cortexsim.analysis.windows import (
     Window,
+    above_baseline,
     baseline_window,
     delay_window,
     mean_in,
@@ -40,6 +41,7 @@ def lesion_atlas(
     baseline: Window | None = None,
     delay: Window | None = None,
     threshold: float | None = None,
+    during_stimulus: bool = False,
     dt: float = 0.5,
 ) -> xr.Dataset:
     """Lesion one area at a time, without noise, and judge which of the others still hold the memory.
@@ -70,6 +72,8 @@ def lesion_atlas(
         Half-open windows in ms; by default the 500 ms before the first stimulus, and the last 500 ms.
     threshold : float
         In the unit of the rate; by default 5 Hz.
+    during_stimulus : bool
+        Whether the windows may overlap a current, as with a lasting inactivation.
     dt : float
         Euler step in ms.
 
@@ -86,8 +90,8 @@ def lesion_atlas(
     Raises
     ------
     ValueError, TypeError
-        If an argument does not hold what it must, no area holds the memory without a lesion, or `renormalise` comes
-        with an `onset`.
+        If an argument does not hold what it must, no area holds the memory without a lesion, the run is over at
+        `onset`, or `renormalise` comes with an `onset`.
 
     Examples
     --------
@@ -101,6 +105,8 @@ def lesion_atlas(
             "A lesion atlas is of one condition, but the circuit has parameters with one value per trial; call this "
             "once for each value."
         )
+    if isinstance(areas, str):
+        raise TypeError(f"Argument `areas` must be a sequence of areas, but is {areas!r}; write [{areas!r}].")
     chosen = _checks.check_unique(model.areas if areas is None else areas, what="area", where="`areas`")
     for area in chosen:
         _checks.check_known(area, model.areas, what="area", where="lesion_atlas", listed="`connectome.areas`")
@@ -112,6 +118,12 @@ def lesion_atlas(
         )
     variable = model.circuit.recorded[0] if variable is None else variable
     duration = stimulus.duration if duration is None and isinstance(stimulus, Schedule) else duration
+    onset = _checks.check_finite("onset", onset, "ms")
+    if duration is not None and onset >= _checks.check_positive("duration", duration, "ms"):
+        raise ValueError(
+            f"Argument `onset` must lie before the end of the run, {duration:g} ms, but is {onset:g} ms; lesion "
+            "earlier, or pass a longer `duration`."
+        )
 
     def judge(one: Model, stimuli: list[Stimulus]) -> tuple[xr.Dataset, Floats, float]:
         result = simulate(
@@ -125,9 +137,10 @@ def lesion_atlas(
             progress=False,
         )
         rates = recorded_rates(result, variable)
-        windows = baseline_window(result, baseline), delay_window(result, delay)
+        windows = baseline_window(result, baseline, during_stimulus), delay_window(result, delay, during_stimulus)
         before, after = (mean_in(rates, *w) for w in zip(("baseline", "delay"), windows, strict=True))
-        return result, np.asarray(after) - np.asarray(before), rate_threshold(rates, threshold)
+        difference = above_baseline(after.to_numpy(), before.to_numpy(), one.areas, windows[0])
+        return result, difference, rate_threshold(rates, threshold)
 
     if renormalise:
         result, intact, limit = judge(model, [stimulus])
@@ -145,7 +158,7 @@ def lesion_atlas(
     return atlas.assign_coords(labels).assign_attrs(
         {key: result.attrs[key] for key in kept},
         stimulus=stimulus.to_json(),
-        onset_ms=float(onset),
+        onset_ms=onset,
         renormalised=int(renormalise),
         variable=variable,
         threshold=limit,

@@ -2,7 +2,11 @@
 
 An area holds an item if the mean rate of the population selective for it exceeds its baseline by more than a threshold
 (5 Hz), and does so by more than that of the other population. The cortex holds the item that more areas hold than the
-other, in `n_min` areas at least. Items are numbered 1 and 2; 0 is none. Lesioned areas, whose rates are NaN, hold none.
+other, in `n_min` areas at least. Items are numbered 1 and 2; 0 is none.
+
+The rates of a lesioned area are NaN. It holds no item while it has no rate; a window that is partly NaN is judged by
+its other samples. An area that has a rate where it is judged, but none in the whole baseline window, cannot be judged:
+that raises.
 """
 
 from __future__ import annotations
@@ -19,10 +23,13 @@ from numpy.typing import NDArray
 from cortexsim._checks import check_count, check_known, check_same_condition
 from cortexsim.analysis.windows import (
     Window,
+    above_baseline,
     baseline_window,
     check_window,
     delay_window,
     drives_told,
+    may_be_task,
+    mean_of_known,
     rate_threshold,
     recorded_names,
     recorded_rates,
@@ -91,17 +98,17 @@ class Items:
 
     def held_in(self, name: str, windows: Window | Sequence[Window]) -> Holding:
         """Return what is held on average over a window (ms), the same for all trials or one for each."""
-        one, two = (window_means(rate, name, windows) - rest for rate, rest in zip(self.rates, self.rest, strict=True))
-        return self._holding(one, two)
+        return self._holding(*(window_means(rate, name, windows) for rate in self.rates))
 
     def held_over_time(self, samples: slice) -> Holding:
         """Return what is held at each of the samples."""
-        pairs = zip(self.rates, self.rest, strict=True)
-        one, two = (rate.values[:, samples] - rest[:, np.newaxis] for rate, rest in pairs)
-        return self._holding(one, two)
+        return self._holding(*(rate.values[:, samples] for rate in self.rates))
 
-    def _holding(self, one: Floats, two: Floats) -> Holding:
-        """Return what is held where rates exceed their baseline by `one` and `two` (trial, [time,] area)."""
+    def _holding(self, first: Floats, second: Floats) -> Holding:
+        """Return what is held at the rates (trial, [time,] area) of items 1 and 2."""
+        areas = self.rates[0].area.values
+        rest = self.rest if first.ndim == 2 else [r[:, np.newaxis] for r in self.rest]
+        one, two = (above_baseline(*pair, areas, self.baseline) for pair in zip((first, second), rest, strict=True))
         held = larger(one, two, self.threshold)
         n_areas = np.stack([(held == 1).sum(-1), (held == 2).sum(-1)], axis=-1)
         return Holding(held, n_areas, larger(n_areas[..., 0], n_areas[..., 1], self.n_min - 1))
@@ -173,9 +180,11 @@ def item_variables(result: xr.Dataset, items: tuple[str, str] | None = None) -> 
     if items is None:
         items = next((pair for pair in _ITEMS if set(pair) <= set(known)), None)
         if items is None:
+            half = next((pair for pair in _ITEMS if set(pair) & set(known)), None)
+            out = f"simulate with record={list(half)}" if half else "pass `items=(first, second)`"
             raise ValueError(
                 f"The result must hold two selective populations, such as r_E1 and r_E2, but holds {', '.join(known)}; "
-                "pass `items=(first, second)`."
+                f"{out}."
             )
     if isinstance(items, str) or len(items) != 2 or items[0] == items[1]:
         raise ValueError(f"Argument `items` must be two different variables of the result, but is {items!r}.")
@@ -184,10 +193,12 @@ def item_variables(result: xr.Dataset, items: tuple[str, str] | None = None) -> 
 
 
 def item_of(drive: Drive, names: tuple[str, str]) -> int:
-    """Return 1 or 2 if a current goes into the population of that item, else 0.
+    """Return 1 or 2 if a current shows that item: it may be part of the task and goes into its population; else 0.
 
     The population of `r_E1` is E1, and so that of the inputs E1 and E1_dendrite; that of `r_A` is A, of `r_1` E1.
     """
+    if not may_be_task(drive):
+        return 0
     population = drive.input.partition("_")[0]
     labels = [name.partition("_")[2] for name in names]
     return next((k for k, label in enumerate(labels, start=1) if population in (label, f"E{label}")), 0)
@@ -227,7 +238,8 @@ def held_item(
     """Return which item is held in a window, per trial, in each area and by the whole cortex.
 
     An area holds item k if mean(r_k in the window) - mean(r_k in the baseline) exceeds `threshold` and that of the
-    other item. The cortex holds the item that more areas hold than the other, in `n_min` areas at least.
+    other item. The cortex holds the item that more areas hold than the other, in `n_min` areas at least. Means leave
+    out the times at which an area is lesioned; one that is so throughout the window holds nothing.
 
     Parameters
     ----------
@@ -256,8 +268,8 @@ def held_item(
     Raises
     ------
     TypeError, ValueError
-        If the result has no items, a window is empty, leaves the run or overlaps a stimulus, or an argument does not
-        hold what it must.
+        If the result has no items, a window is empty, leaves the run or overlaps a stimulus, an area that has a rate
+        has none in the baseline window, or an argument does not hold what it must.
 
     References
     ----------
@@ -268,8 +280,8 @@ def held_item(
     decoded_item : over time. cortexsim.validate.persistence : one item, compared with experiments.
     """
     read = read_items(result, items, baseline, threshold, n_min, during_stimulus)
-    window = delay_window(result, window, during_stimulus)
-    held = read.labelled(read.held_in("delay", window))
+    window = delay_window(result, window, during_stimulus, argument="window")
+    held = read.labelled(read.held_in("window", window))
     return held.assign_attrs(result.attrs | read.criterion(window=window))
 
 
@@ -446,8 +458,8 @@ def ping_readout(
     level, n_min = rate_threshold(rates[0], threshold), check_count("n_min", n_min)
     samples = samples_in(result.time, "window", window)
     inside = [rate.values[:, samples, columns] for rate in rates]
-    mean_rate = np.stack([np.nanmean(values, axis=(1, 2), dtype=np.float64) for values in inside], axis=-1)
-    peak_rate = np.stack([values.max(axis=1) for values in inside], axis=-1)
+    mean_rate = np.stack([mean_of_known(values, axis=(1, 2)) for values in inside], axis=-1)
+    peak_rate = np.stack([np.fmax.reduce(values, axis=1) for values in inside], axis=-1)
     n_areas = (peak_rate > level).sum(axis=1)
     unit = rates[0].attrs.get("units", "Hz")
     return xr.Dataset(

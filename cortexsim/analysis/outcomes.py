@@ -9,7 +9,14 @@ import xarray as xr
 
 from cortexsim._checks import check_count, check_finite, check_known, check_positive, check_same_condition
 from cortexsim.analysis.memory import described, item_coordinates, item_of, read_items, trial_coordinates
-from cortexsim.analysis.windows import DEFAULT_WINDOW_MS, Window, check_window, delay_window, drives_by_trial
+from cortexsim.analysis.windows import (
+    DEFAULT_WINDOW_MS,
+    Window,
+    check_window,
+    delay_window,
+    drives_by_trial,
+    interval,
+)
 from cortexsim.stimulus import Drive
 
 MEMORY_OUTCOMES = ("correct", "distracted", "mixed", "lost", "never encoded")
@@ -49,7 +56,8 @@ def trial_outcomes(
         As in `held_item`; `window` is the end of the trial.
     target : int or sequence of int
         The item to be remembered, 1 or 2, or one for each trial. By default the item of the cue: of the first among
-        the currents into an item's population that are named "cue" or "distractor", or have no name.
+        the currents into an item's population that are named "cue" or "distractor", or have no name. Negative
+        currents, which inhibit, are neither.
     encoded : (float, float)
         (start, stop) in ms. By default the 500 ms before the first distractor (the next such current), but not before
         the end of the cue; in trials without one, from 100 to 600 ms after the cue.
@@ -64,10 +72,11 @@ def trial_outcomes(
     Raises
     ------
     TypeError, ValueError
-        As `held_item`, and if a trial has no cue, or cues to both items, and no target is given.
+        As `held_item`; if a trial has no cue, or cues to both items, and no target is given; or if a distractor begins
+        before the cue has ended, and `encoded` is not given.
     """
     read = read_items(result, items, baseline, threshold, n_min, during_stimulus)
-    window = delay_window(result, window, during_stimulus)
+    window = delay_window(result, window, during_stimulus, argument="window")
     trials = result.sizes.get("trial", 1)
     shown = [_shown(drives, read.names) for drives in drives_by_trial(result)]
     if target is None:
@@ -79,7 +88,7 @@ def trial_outcomes(
             raise ValueError(f"Argument `target` must be 1 or 2, or one of them per trial, but is {target!r}.")
     encoding = [_encoding(trial) for trial in shown] if encoded is None else check_window("encoded", encoded)
     before = read.held_in("encoded", encoding)
-    end = read.held_in("delay", window)
+    end = read.held_in("window", window)
 
     one, two = end.n_areas[:, 0], end.n_areas[:, 1]
     ends = {
@@ -192,8 +201,8 @@ def performance(outcomes: xr.Dataset, by: str | None = None, *, confidence: floa
         What `trial_outcomes` or `n_back_outcomes` returned, or a sweep of one of them: its axes stay, and a point that
         failed (an empty outcome) does not count.
     by : str
-        A coordinate along trial, such as "dopamine", for whose values to count separately. Without it trials must be of
-        one condition.
+        A coordinate along trial, such as "dopamine", for whose values to count separately: numbers in ascending order,
+        texts in the order in which they first come. Without it trials must be of one condition.
     confidence
         Of the interval, 0 ... 1.
 
@@ -301,6 +310,8 @@ def proportion(n: xr.DataArray, n_all: xr.DataArray, confidence: float = 0.95) -
 def groups(values: xr.Dataset, by: str | None) -> Iterator[tuple[xr.DataArray | None, xr.Dataset]]:
     """Yield the trials of each value of the coordinate `by` with that value, or all of them with None.
 
+    Numbers come in ascending order, texts in the order of the trials, so that a control stays first.
+
     Raises
     ------
     ValueError
@@ -312,8 +323,10 @@ def groups(values: xr.Dataset, by: str | None) -> Iterator[tuple[xr.DataArray | 
         return
     along = [str(name) for name, c in values.coords.items() if c.dims == ("trial",) and name != "trial"]
     coordinate = values[check_known(by, along, what="coordinate along trial", where="`by`")]
-    for value in np.unique(coordinate.values):
-        group = values.isel(trial=np.flatnonzero(coordinate.values == value))
+    found = coordinate.values
+    numbers = found.dtype.kind in "biuf"
+    for value in np.unique(found) if numbers else dict.fromkeys(found.tolist()):
+        group = values.isel(trial=np.flatnonzero(found == value))
         check_same_condition(group)
         yield xr.DataArray(value, name=by, attrs=coordinate.attrs), group
 
@@ -375,6 +388,12 @@ def _encoding(shown: Sequence[Shown]) -> Window:
     first = shown[0][0]
     offset = max(end for onset, end, _ in shown if onset == first)
     later = [onset for onset, _, _ in shown if onset > first]
+    if later and later[0] <= offset:
+        raise ValueError(
+            "A distractor must begin after the cue has ended, so that there is time to judge what was encoded, but one "
+            f"begins at {later[0]:g} ms, and the cue is shown from {interval((first, offset))}; pass "
+            "`encoded=(start, stop)` in ms."
+        )
     if later:
         return max(offset, later[0] - DEFAULT_WINDOW_MS), later[0]
     return offset + _RESPONSE_MS, offset + _RESPONSE_MS + DEFAULT_WINDOW_MS

@@ -106,6 +106,11 @@ def drives_by_trial(result: xr.Dataset) -> tuple[tuple[Drive, ...], ...]:
     return told
 
 
+def may_be_task(drive: Drive) -> bool:
+    """Return whether a current can be part of the task: it does not inhibit, and is not the light of optogenetics."""
+    return drive.amplitude >= 0 and drive.name != "light"
+
+
 def baseline_window(result: xr.Dataset, baseline: Window | None = None, during_stimulus: bool = False) -> Window:
     """Return the window of the baseline in ms, by default the 500 ms before the first stimulus of any trial.
 
@@ -123,8 +128,12 @@ def baseline_window(result: xr.Dataset, baseline: Window | None = None, during_s
     return _free_window(result, "baseline", baseline, during_stimulus)
 
 
-def delay_window(result: xr.Dataset, delay: Window | None = None, during_stimulus: bool = False) -> Window:
+def delay_window(
+    result: xr.Dataset, delay: Window | None = None, during_stimulus: bool = False, *, argument: str = "delay"
+) -> Window:
     """Return the window of the delay in ms, by default the last 500 ms of the run.
+
+    Errors call it by the name of the caller's `argument`.
 
     Raises
     ------
@@ -134,7 +143,7 @@ def delay_window(result: xr.Dataset, delay: Window | None = None, during_stimulu
     if delay is None:
         _, stop = span(result.time)
         delay = (stop - DEFAULT_WINDOW_MS, stop)
-    return _free_window(result, "delay", delay, during_stimulus)
+    return _free_window(result, argument, delay, during_stimulus)
 
 
 def _free_window(result: xr.Dataset, name: str, window: Window, during_stimulus: bool) -> Window:
@@ -144,7 +153,7 @@ def _free_window(result: xr.Dataset, name: str, window: Window, during_stimulus:
     overlapped = [interval(stimulus) for stimulus in stimuli if stimulus[0] < high and stimulus[1] > low]
     if overlapped and not during_stimulus:
         raise ValueError(
-            f"The {name} window {interval((low, high))} must be free of stimuli, but overlaps the one at "
+            f"The {_called(name, (low, high))} must be free of stimuli, but overlaps the one at "
             f"{overlapped[0]}; pass another `{name}=(start, stop)` in ms, or during_stimulus=True if that is meant."
         )
     return low, high
@@ -170,10 +179,11 @@ def span(time: xr.DataArray) -> Window:
 def check_within(time: xr.DataArray, name: str, window: Window) -> None:
     """Raise ValueError unless the window lies within the run."""
     start, stop = span(time)
-    if window[0] < start - SAME_TIME or window[1] > stop + SAME_TIME:
+    early, late = window[0] < start - SAME_TIME, window[1] > stop + SAME_TIME
+    if early or late:
         raise ValueError(
-            f"The {name} window {interval(window)} must lie within the run, {interval((start, stop))}; "
-            f"simulate longer, or pass `{name}=(start, stop)` in ms."
+            f"The {_called(name, window)} must lie within the run, {interval((start, stop))}; "
+            f"{'' if early else 'simulate longer, or '}pass `{name}=(start, stop)` in ms."
         )
 
 
@@ -187,13 +197,13 @@ def samples_in(time: xr.DataArray, name: str, window: Window) -> slice:
     """
     check_within(time, name, window)
     first, last = np.searchsorted(time.values, np.array(window) - SAME_TIME)
-    if first == last:
-        raise ValueError(f"The {name} window {interval(window)} must hold samples, but holds none; widen it.")
+    if first >= last:
+        raise ValueError(f"The {_called(name, window)} must hold samples, but holds none; widen it.")
     return slice(int(first), int(last))
 
 
 def mean_in(rates: xr.DataArray, name: str, windows: Window | Sequence[Window]) -> xr.DataArray:
-    """Return the mean over a window, (trial, area) in float64; NaN where a sample is.
+    """Return the mean over a window, (trial, area) in float64, of the samples that are not NaN; NaN where all are.
 
     Parameters
     ----------
@@ -220,8 +230,42 @@ def window_means(rates: xr.DataArray, name: str, windows: Window | Sequence[Wind
     for low, high in np.unique(edges, axis=0):
         inside = samples_in(rates.time, name, (float(low), float(high)))
         chosen = (edges == (low, high)).all(axis=1)
-        means[chosen] = rates.values[chosen, inside].mean(axis=1, dtype=np.float64)
+        means[chosen] = mean_of_known(rates.values[chosen, inside], axis=1)
     return means
+
+
+def mean_of_known(values: NDArray[np.floating], axis: int | tuple[int, ...]) -> NDArray[np.float64]:
+    """Return the mean of the values that are not NaN; NaN where all are."""
+    known = ~np.isnan(values)
+    count = known.sum(axis)
+    total = values.sum(axis, dtype=np.float64, where=known)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def above_baseline(
+    rates: NDArray[np.float64], rest: NDArray[np.float64], areas: Sequence[str], baseline: Window
+) -> NDArray[np.float64]:
+    """Return rates (..., area) less their means in the baseline window; NaN where an area has no rate.
+
+    Raises
+    ------
+    ValueError
+        If an area has a rate, but none in the baseline to judge it by, as where it was cooled then.
+    """
+    unknown = (np.isnan(rest) & ~np.isnan(rates)).reshape(-1, len(areas)).any(axis=0)
+    if unknown.any():
+        names = [str(area) for area in np.asarray(areas)[unknown]]
+        raise ValueError(
+            f"Areas that are judged must have a rate in the baseline window {interval(baseline)}, but it is NaN there "
+            f"throughout in {', '.join(names)}; pass another `baseline=(start, stop)` in ms, or leave them out: "
+            f"result.drop_sel(area={names})."
+        )
+    return rates - rest
+
+
+def _called(name: str, window: Window) -> str:
+    """Return "baseline window 500 to 1000 ms", or without a name where the argument is just `window`."""
+    return f"{'' if name == 'window' else f'{name} '}window {interval(window)}"
 
 
 def interval(window: Window) -> str:

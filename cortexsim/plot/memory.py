@@ -140,7 +140,7 @@ def ping_readout(readout: xr.Dataset, by: str | None = None, *, ax: Sequence[Axe
                 means = [group[name].sel(item=k).mean() for _, group in parts]
                 if trials.size > len(parts):
                     one.plot(readout[by], trials, ".", color=colour, alpha=0.4, markeredgewidth=0)
-                one.plot([float(value) for value, _ in parts if value is not None], means, "o-", ms=3.5, color=colour)
+                one.plot([value.item() for value, _ in parts if value is not None], means, "o-", ms=3.5, color=colour)
                 one.lines[-1].set_label(f"item {k}")
             one.set_ylim(bottom=0)
             one.set_ylabel(label(readout[name]))
@@ -173,14 +173,22 @@ def performance(table: xr.Dataset, *, ax: Axes | None = None) -> Figure:
     Raises
     ------
     TypeError, ValueError
-        If `table` is something else or has two conditions or more, or `ax` does not fit.
+        If `table` is something else, such as a table of `distractor_resistance`, or has two conditions or more, or `ax`
+        does not fit.
     """
     _check(table, ("fraction", "n_all"), "analysis.performance(outcomes)")
+    if "outcome" not in table.fraction.dims:
+        raise ValueError(
+            "Argument `table` must hold a fraction for each outcome, but holds one fraction alone, as that of "
+            "`analysis.distractor_resistance`; pass what `analysis.performance(outcomes)` returns."
+        )
     conditions = [str(dim) for dim in table.fraction.dims if dim != "outcome"]
     if len(conditions) > 1:
         raise ValueError(f"Argument `table` must have one condition, but has {conditions}; pick values of others.")
     fractions = (table if conditions else table.expand_dims("all")).fraction.transpose(..., "outcome")
-    names = [f"{value:g}" for value in table[conditions[0]].values] if conditions else ["all trials"]
+    values = table[conditions[0]].values if conditions else np.array(["all trials"])
+    numbers = values.dtype.kind in "iuf"
+    names = [f"{value:g}" if numbers else str(value) for value in values]
     counts = np.broadcast_to(table.n_all.values, len(names))
     with styled():
         one = axes_for(ax, 1, (2.2 + 0.35 * len(names), 2.6))[0]
@@ -197,6 +205,8 @@ def performance(table: xr.Dataset, *, ax: Axes | None = None) -> Figure:
         )
         if conditions:
             one.set_xlabel(label(table[conditions[0]]))
+            if not numbers:
+                one.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
         handles, labels = one.get_legend_handles_labels()
         one.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.0, 0.5))
         return figure_of(one)

@@ -16,6 +16,7 @@ import xarray as xr
 from cortexsim._checks import check_same_condition
 from cortexsim.analysis.windows import (
     Window,
+    above_baseline,
     baseline_window,
     delay_window,
     interval,
@@ -23,6 +24,7 @@ from cortexsim.analysis.windows import (
     rate_threshold,
     recorded_names,
     recorded_rates,
+    samples_in,
 )
 from cortexsim.results import check_writable, replacing
 from cortexsim.stimulus import Lesion, read_json
@@ -201,7 +203,8 @@ def persistence(
 
     An area persists if ``mean(rate in delay) - mean(rate in baseline) > threshold``, both means over time and trials.
     Over the well-studied areas (more than two studies) this is compared with reported delay activity (more than two
-    more studies report it than do not).
+    more studies report it than do not). Means leave out the times at which an area is lesioned; one that is so
+    throughout the delay window does not persist, and is left out of the comparison.
 
     Parameters
     ----------
@@ -231,7 +234,8 @@ def persistence(
         If `result` is not a Dataset.
     ValueError
         If the variable, its threshold, the experimental labels or the stimulus are missing, trials differ in a
-        parameter, a rate in a window is not finite, or a window is empty, leaves the run, or overlaps a stimulus of any
+        parameter, a rate in a window is not finite though its area is not lesioned, an area with a rate in the delay
+        window has none in that of the baseline, or a window is empty, leaves the run, or overlaps a stimulus of any
         trial.
 
     References
@@ -345,13 +349,15 @@ def _judge(result: xr.Dataset, rates: xr.DataArray, baseline: Window, delay: Win
     """Return what each trial shows in each area, with the attrs of the result."""
     lesioned = _lesioned(result)
     before, after = (_finite_means(rates, *w, lesioned) for w in (("baseline", baseline), ("delay", delay)))
+    areas = rates.area.to_numpy()
+    difference = after.copy(data=above_baseline(after.to_numpy(), before.to_numpy(), areas, baseline))
     units = rates.attrs.get("units", "Hz")
     return xr.Dataset(
         {
             "baseline": _described(before, units, "activity before the stimulus"),
             "delay": _described(after, units, "activity in the delay"),
-            "difference": _described(after - before, units, "delay activity above baseline"),
-            "persistent": _described(after - before > threshold, "", "activity persists through the delay"),
+            "difference": _described(difference, units, "delay activity above baseline"),
+            "persistent": _described(difference > threshold, "", "activity persists through the delay"),
         },
         attrs=result.attrs,
     )
@@ -412,11 +418,11 @@ def _label(result: xr.Dataset, name: str) -> xr.DataArray:
 
 
 def _finite_means(rates: xr.DataArray, name: str, window: Window, lesioned: set[str]) -> xr.DataArray:
-    means = mean_in(rates, name, window)
-    bad = set(means.area.values[~np.isfinite(means.values).all(axis=0)]) - lesioned
+    finite = np.isfinite(rates.values[:, samples_in(rates.time, name, window)]).all(axis=(0, 1))
+    bad = set(rates.area.values[~finite]) - lesioned
     if bad:
         raise ValueError(f"Rates in the {name} window must be finite, but are not in {', '.join(sorted(bad))}.")
-    return means
+    return mean_in(rates, name, window)
 
 
 def _lesioned(result: xr.Dataset) -> set[str]:
