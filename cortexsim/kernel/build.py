@@ -44,7 +44,21 @@ def advance(circuit, area_parameters: tuple[str, ...], dtype: str):
     text = source_text(layout)
     said = reading.digest(circuit.step or circuit.derivative)
     digest = hashlib.sha256((text + said + _package_digest()).encode()).hexdigest()[:24]
-    name = f"cortexsim_kernel_{digest}"
+    return module(f"cortexsim_kernel_{digest}", text, Circuit=circuit).advance, layout
+
+
+def module(name: str, text: str, **given):
+    """Return the module of that text, written into the cache folder, where Numba keeps its machine code.
+
+    Parameters
+    ----------
+    name
+        Holds the digest of all that the machine code follows from.
+    text
+        The source.
+    **given
+        What stands in the module before the text runs.
+    """
     path = cache_folder() / f"{name}.py"
     if not path.exists():
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
@@ -52,11 +66,11 @@ def advance(circuit, area_parameters: tuple[str, ...], dtype: str):
             file.write(text)
         os.replace(temporary, path)
     spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    module.Circuit = circuit
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module.advance, layout
+    made = importlib.util.module_from_spec(spec)
+    vars(made).update(given)
+    sys.modules[name] = made
+    spec.loader.exec_module(made)
+    return made
 
 
 def cache_folder() -> Path:

@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.util
-import os
-import sys
-import tempfile
 from pathlib import Path
 
 import llvmlite
 import numba
 import numpy as np
 
-from cortexsim.kernel import maths, random, simd
-from cortexsim.kernel.build import cache_folder
+from cortexsim.kernel import build, maths, random, simd
 from cortexsim.kernel.source import register_bytes
 from cortexsim.rnn.kernel.product import product_text
 
@@ -47,17 +42,6 @@ def loops(dtype: str):
     body = (Path(__file__).parent / "loops.py").read_text(encoding="utf-8")
     text = head + product_text(width, 32 if size == 64 else 16) + body
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {np.__version__} {text}".encode())
-    for module in (maths, random, simd):
-        digest.update(Path(module.__file__).read_bytes())
-    name = f"cortexsim_rnn_{digest.hexdigest()[:24]}"
-    path = cache_folder() / f"{name}.py"
-    if not path.exists():
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    for part in (maths, random, simd):
+        digest.update(Path(part.__file__).read_bytes())
+    return build.module(f"cortexsim_rnn_{digest.hexdigest()[:24]}", text)
