@@ -132,8 +132,8 @@ class Change(Perturbation):
 class Course(Perturbation):
     """A parameter that follows a course over time, linear between the times given: dopamine that rises and decays.
 
-    The parameter is set anew every 10 ms, which costs about a millisecond each. Before the first time the circuit's own value holds; after the last, the last
-    one.
+    The parameter is set anew every 10 ms, which costs about a millisecond each. Before the first time the circuit's own
+    value holds; after the last, the last one.
 
     Parameters
     ----------
