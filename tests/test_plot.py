@@ -19,7 +19,7 @@ from published_delay import CUE, published_result
 
 from cortexsim import load_connectome, plot
 from cortexsim.protocols import working_memory
-from cortexsim.stimulus import Step
+from cortexsim.stimulus import Change, Course, Lesion, Step, blockade
 from cortexsim.validate import persistence
 
 MEDIAL = {"V6", "F3", "10", "7m", "25", "32", "9", "24c"}
@@ -136,6 +136,66 @@ def test_stimuli_are_given_as_objects_too_and_go_by_their_names(result):
     assert list(ax.lines[-1].get_xdata()) == [3000, 4990]  # without end: up to the last sample
 
 
+def texts_above(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def windows_above(ax):
+    return [list(line.get_xdata()) for line in ax.lines]
+
+
+def test_only_the_stimuli_that_all_trials_share_are_marked(few):
+    off = {"type": "Pulse", "area": "LIP", "input": "SST2", "onset": 2000.0, "duration": 400.0, "amplitude": -100.0}
+    told = few.assign_attrs(stimulus=json.dumps([[CUE], [CUE, off], [off, CUE]]))  # few is one trial of these three
+    assert texts_above(plot.activity(told, variables=["r_E1"]).axes[0]) == ["V1 E1 dendrite"]
+    two = few.assign_attrs(stimulus=json.dumps([[CUE], [off]])).isel(trial=[0, 0])
+    assert texts_above(plot.activity(two, variables=["r_E1"]).axes[0]) == []
+
+
+def test_perturbations_are_marked_with_their_windows(few):
+    done = (
+        Lesion(areas=["LIP"], onset=2000)
+        + Lesion(areas=["V1", "24c"], connections=[("V1", "V2")], onset=500, duration=500)
+        + Change(parameter="dopamine", value=0.5, onset=1000, duration=1000)
+        + Change(parameter="dopamine", factor=0.2, areas=["LIP"], onset=2500, duration=500)
+        + Course(parameter="dopamine", times=(3000, 3500), values=(1.0, 2.0))
+        + blockade("NMDA", 0.5, onset=4000, duration=300)
+    )
+    for given in (done, done.to_json()):
+        ax = plot.activity(few.r_E1, stimulus=given).axes[0]
+        assert dict(zip(texts_above(ax), windows_above(ax), strict=True)) == {
+            "lesion of 2 areas and V2 to V1": [500, 1000],
+            "dopamine = 0.5": [1000, 2000],
+            "lesion of LIP": [2000, 4990],
+            "dopamine x 0.2 in LIP": [2500, 3000],
+            "dopamine follows a course": [3000, 4990],
+            "NMDA blockade": [4000, 4300],
+        }
+    spans = [type(marks).__name__ for marks in plot.traces(few, areas=["V1"], stimulus=done).axes[0].patches]
+    assert spans == []  # shaded are stimuli alone
+
+
+def test_bars_and_their_names_stay_within_the_times_that_are_drawn(few):
+    done = Lesion(areas=["LIP"]) + Lesion(areas=["V1"], onset=4800) + Change(parameter="dopamine", value=1, onset=2000)
+    late = few.r_E1.sel(time=slice(1500, None))
+    figure = plot.activity(late, stimulus=done + Lesion(areas=["24c"], duration=1000))
+    ax = figure.axes[0]
+    figure.draw_without_rendering()
+    assert windows_above(ax) == [[1500, 4990], [2000, 4990], [4800, 4990]]
+    frame = ax.get_window_extent()
+    for text in ax.texts:
+        box = text.get_window_extent()
+        assert frame.x0 <= box.x0 < box.x1 <= frame.x1, text.get_text()
+
+
+def test_the_legend_of_the_summary_stands_clear_of_stimuli_and_rates(overview):
+    *others, last = overview.axes[2:8]
+    assert [ax.get_legend() for ax in others] == [None] * 5
+    overview.draw_without_rendering()
+    assert last.get_legend().get_window_extent().y0 >= last.get_window_extent().y1
+    assert [text.get_text() for text in last.get_legend().get_texts()] == ["E1", "E2"]
+
+
 def test_traces_draw_each_rate_in_each_area_with_a_band_over_trials(result, overview):
     figure = plot.traces(published_result(1.5, trials=3))
     axes = figure.axes
@@ -221,6 +281,16 @@ def test_map_shows_each_area_once_at_its_centroid(judged, cortex):
 def test_map_of_lateral_areas_alone_has_an_empty_medial_view(judged):
     lateral, medial, _ = plot.cortex_map(judged.areas.delay.sel(area=["V1", "LIP"])).axes
     assert (len(names_of(lateral)), len(names_of(medial))) == (2, 0)
+
+
+def test_map_of_few_areas_has_the_outline_of_the_whole_brain(judged, cortex):
+    whole = [path.get_extents().bounds for path in cortex[0].collections[0].get_paths()]
+    few = plot.cortex_map(judged.areas.delay.sel(area=["V1", "LIP", "24c"]), views=["lateral"]).axes[0]
+    assert [path.get_extents().bounds for path in few.collections[0].get_paths()] == whole
+    assert few.get_xlim() == cortex[0].get_xlim()
+    moved = judged.areas.delay.sel(area=["V1", "LIP"])
+    own = plot.cortex_map(moved.assign_coords(z=moved.z + 50), views=["lateral"]).axes[0]  # another brain
+    assert own.get_ylim()[0] > 30
 
 
 def test_map_says_where_the_front_is(cortex):

@@ -6,8 +6,10 @@ import xarray as xr
 
 from cortexsim import gradients
 from cortexsim.analysis.lesions import EFFECTS
+from cortexsim.fitting import fit, profile
 from cortexsim.plot.experiments import ablations, dose_response, fractions, lesion_atlas, phase_diagram
 from cortexsim.plot.figure import Figure
+from cortexsim.plot.fit import fit_profile
 
 DOPAMINE = np.array([0.5, 1.0, 1.5])
 AMPLITUDE = np.array([50.0, 100.0])
@@ -105,3 +107,30 @@ def test_a_lesion_atlas_has_a_rim_for_each_area_and_counts_the_effects(atlas):
         lesion_atlas(atlas.drop_vars("x"))
     with pytest.raises(TypeError, match=r"what `analysis\.lesion_atlas` returns"):
         lesion_atlas(atlas[["effect"]])
+
+
+def test_a_lesion_atlas_of_three_areas_has_the_outline_of_the_brain(atlas):
+    three = lesion_atlas(atlas.sel(area=["LIP", "24c", "V4"])).axes[0]
+    (outline,) = [marks for marks in three.collections if marks.get_zorder() == 1]
+    (contour,) = outline.get_paths()
+    assert (contour.codes == contour.MOVETO).sum() == 1  # in one piece
+    assert contour.get_extents().width > 70  # mm, from the frontal to the occipital pole
+
+
+def test_the_limit_of_a_profile_is_seen_beside_large_losses():
+    x = np.linspace(0.0, 1.0, 6)
+    data = 2 * x + 1 + 0.1 * np.array([1, -1, 0, 1, -1, 0])
+
+    def residuals(p):
+        return p["a"] * x + p["b"] - data
+
+    found = fit(residuals, {"a": (-9, 9), "b": (-9, 9)}, method="least_squares")
+    along = profile(residuals, found, "a", [-8.0, 1.9, 2.0, 8.0])
+    assert along.loss.max() > 100 * along.limit  # so that the limit would lie on the axis
+    ax = fit_profile(along).axes[0]
+    low, high = ax.get_ylim()
+    assert 0.15 < (along.limit - low) / (high - low) < 0.5
+    np.testing.assert_array_equal(ax.lines[-1].get_xdata(), [-8.0, 8.0])  # out of view, but told of
+    near = fit_profile(along.isel(a=[1, 2])).axes[0]
+    assert near.get_ylim()[1] > along.limit
+    assert len(near.lines) == 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import fill
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from cortexsim._checks import check_known, check_positive, check_same_condition
 from cortexsim.analysis.windows import recorded_names
 from cortexsim.plot.style import BLUE, GREY, SEQUENTIAL, SMALL, VERMILION, axes_for, figure_of, label, styled
-from cortexsim.stimulus import Drive, Stimulus, read_json
+from cortexsim.stimulus import Change, Course, Drive, Lesion, Part, Perturbation, Stimulus, read_json
 from cortexsim.validate.persistence import default_rates
 
 if TYPE_CHECKING:
@@ -46,8 +45,9 @@ def activity(
         Which rates of a Dataset to draw, one panel each, on a common colour scale. By default r_E1 and r_E2, as far as
         the Dataset holds them; else its first two variables in Hz, or the first of all where none is.
     stimulus
-        Stimuli to mark above the panels: a Stimulus, or the JSON that a result holds in ``attrs["stimulus"]``. By
-        default those of the Dataset; a single rate does not hold any.
+        Stimuli and perturbations to mark above the panels: a Stimulus, or the JSON that a result holds in
+        ``attrs["stimulus"]``, of which the parts are drawn that all trials share. By default those of the Dataset; a
+        single rate does not hold any.
     vmax
         Value at the top of the colour scale, by default the highest that is drawn. The scale starts at 0, or below if a
         value does.
@@ -149,7 +149,7 @@ def traces(
         for area, one in zip(areas, axes, strict=True):
             for panel in panels:
                 _draw_trace(one, panel.sel(area=area), str(panel.name or "").removeprefix(prefix))
-            for bar in bars:
+            for bar in (bar for bar in bars if bar.is_current):
                 one.axvspan(bar.onset, bar.offset, color="0.92", linewidth=0.0, zorder=0)
             one.margins(x=0.0)
             one.text(0.01, 0.93, area, transform=one.transAxes, ha="left", va="top", weight="bold")
@@ -172,22 +172,13 @@ def traces(
 
 @dataclass(frozen=True)
 class _Bar:
-    """Stimuli of one name to the same input that go on and off together (ms)."""
+    """What goes on and off together (ms): currents of one name to one input, or a perturbation."""
 
     onset: float
     offset: float
-    input: str
-    name: str
-    areas: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        where = self.areas[0] if len(self.areas) == 1 else f"{len(self.areas)} areas"
-        return self.name or f"{where} {self.input.replace('_', ' ')}"
-
-    @property
-    def colour(self) -> str:
-        return BLUE if self.input.startswith("E1") else VERMILION if self.input.startswith("E2") else GREY
+    text: str
+    colour: str
+    is_current: bool
 
 
 def _panels(rates: xr.DataArray | xr.Dataset, variables: Sequence[str] | None) -> list[xr.DataArray]:
@@ -252,17 +243,52 @@ def _time_label(panel: xr.DataArray) -> str:
 
 
 def stimulus_bars(rates: xr.DataArray | xr.Dataset, stimulus: Stimulus | str | None) -> list[_Bar]:
-    """Return the currents to mark, by their onsets: those of `stimulus`, or of the result where it is None."""
+    """Return what to mark, by its onset: the parts of `stimulus`, or of the result where it is None.
+
+    Of stimuli that differ from trial to trial these are the parts that all trials share. A selection of trials may
+    share more, but does not tell which of the trials described it holds.
+    """
     if stimulus is None:
         stimulus = rates.attrs.get("stimulus", "[]")
-    parts = stimulus.parts if isinstance(stimulus, Stimulus) else itertools.chain(*read_json(stimulus))
-    last = float(rates.time[-1])
+    told = (stimulus.parts,) if isinstance(stimulus, Stimulus) else read_json(stimulus)
+    shared = set(told[0]).intersection(*told[1:])
+    first, last = float(rates.time[0]), float(rates.time[-1])
+    bars: list[_Bar] = []
     together: dict[tuple[float, float, str, str], dict[str, None]] = {}
-    for part in (p for p in parts if isinstance(p, Drive)):
-        onset, end = part.window
-        if onset < last:
-            together.setdefault((onset, min(end, last), part.input, part.name), {})[part.area] = None
-    return [_Bar(*key, tuple(areas)) for key, areas in sorted(together.items())]
+    for part in (part for part in told[0] if part in shared):
+        onset, offset = max(part.window[0], first), min(part.window[1], last)
+        if onset >= offset:
+            continue
+        if isinstance(part, Drive):
+            together.setdefault((onset, offset, part.input, part.name), {})[part.area] = None
+        else:
+            bars.append(_Bar(onset, offset, _perturbation_text(part), "black", False))
+    for (onset, offset, to, name), areas in together.items():
+        colour = BLUE if to.startswith("E1") else VERMILION if to.startswith("E2") else GREY
+        text = name or f"{_counted(list(areas), 'areas')} {to.replace('_', ' ')}"
+        bars.append(_Bar(onset, offset, text, colour, True))
+    return sorted(bars, key=lambda bar: (bar.onset, bar.offset))
+
+
+def _perturbation_text(part: Part) -> str:
+    """Return "lesion of LIP", "dopamine = 0.5 in 3 areas" and the like, or its name where it has one."""
+    if isinstance(part, Perturbation) and part.name:
+        return part.name
+    if isinstance(part, Lesion):
+        pairs = [f"{source} to {target}" for target, source in part.connections]
+        cut = [_counted(each, kind) for each, kind in ((part.areas, "areas"), (pairs, "connections")) if each]
+        return f"lesion of {' and '.join(cut)}"
+    if isinstance(part, Change):
+        what = f"{part.parameter} = {part.value:g}" if part.factor is None else f"{part.parameter} x {part.factor:g}"
+    elif isinstance(part, Course):
+        what = f"{part.parameter} follows a course"
+    else:
+        raise TypeError(f"No picture tells of a {type(part).__name__}; pass `stimulus=` without it.")
+    return what if part.areas is None else f"{what} in {_counted(part.areas, 'areas')}"
+
+
+def _counted(names: Sequence[str], kind: str) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} {kind}"
 
 
 def draw_bars(ax: Axes, bars: Sequence[_Bar]) -> int:
@@ -271,10 +297,19 @@ def draw_bars(ax: Axes, bars: Sequence[_Bar]) -> int:
 
     start, stop = ax.get_xlim()
     letter = 0.65 * SMALL * (stop - start) / (72.0 * ax.bbox.width / figure_of(ax).dpi)  # a letter's width in ms, about
+    gap = 0.01 * (stop - start)
+    ground = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"}
     free_from: list[float] = []
     for bar in bars:
-        row = next((i for i, free in enumerate(free_from) if bar.onset >= free), len(free_from))
-        free_from[row : row + 1] = [bar.offset + letter * (len(bar.text) + 2)]
+        begin, end, width = bar.onset, bar.offset, letter * len(bar.text) + gap
+        if bar.offset + width <= stop:
+            x, side, end = bar.offset + gap, "left", bar.offset + width
+        elif bar.onset - width >= start:
+            x, side, begin = bar.onset - gap, "right", bar.onset - width
+        else:  # no room beside it: on the bar itself
+            x, side = (bar.onset + bar.offset) / 2.0, "center"
+        row = next((i for i, free in enumerate(free_from) if begin >= free), len(free_from))
+        free_from[row : row + 1] = [end + 2.0 * letter]
         lift = ScaledTranslation(0.0, (4.0 + _BAR_PITCH * row) / 72.0, figure_of(ax).dpi_scale_trans)
         above = blended_transform_factory(ax.transData, ax.transAxes) + lift
         ax.plot(
@@ -289,13 +324,15 @@ def draw_bars(ax: Axes, bars: Sequence[_Bar]) -> int:
             scaley=False,
         )
         ax.text(
-            bar.offset + 0.01 * (stop - start),
+            x,
             1.0,
             bar.text,
             color=bar.colour,
             fontsize=SMALL,
+            ha=side,
             va="center_baseline",
             transform=above,
+            bbox=ground if side == "center" else None,
         )
     return len(free_from)
 

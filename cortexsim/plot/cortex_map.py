@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from cortexsim._checks import check_known
+from cortexsim.gradients import macaque40
 from cortexsim.plot.names import place_names
 from cortexsim.plot.style import SEQUENTIAL, axes_for, check_maps, figure_of, label, styled
 
@@ -38,7 +40,8 @@ def cortex_map(
 
     Each area stands in one view: the medial one if its centroid lies within 6 mm of the midline, else the lateral one.
     The front is on the left in the lateral view and on the right in the medial one, as they are seen. The grey ground
-    is what lies around and between the centroids of all areas: it helps to find one's way and is not the surface.
+    is what lies around and between the centroids of all areas: it helps to find one's way and is not the surface. Where
+    `values` holds some areas of `gradients.macaque40()`, the ground is that of all 40.
 
     Parameters
     ----------
@@ -86,10 +89,11 @@ def cortex_map(
     low = min(0.0, float(values.min())) if vmin is None else vmin
     high = float(values.max()) if vmax is None else vmax
     medial = abs(values.x) <= MEDIAL_MM
+    ground = _ground_centroids(values)
     with styled():
         axes = axes_for(ax, len(views), (0.9 + 3.9 * len(views), 2.9))
         for view, one in zip(views, axes, strict=True):
-            _draw_ground(one, values, view)
+            _draw_ground(one, *ground, view)
             shown = values[medial if view == "medial" else ~medial]
             discs = one.scatter(
                 shown.y,
@@ -110,11 +114,21 @@ def cortex_map(
         return figure_of(axes[0])
 
 
-def _draw_ground(ax: Axes, values: xr.DataArray, view: str) -> None:
+def _ground_centroids(values: xr.DataArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return y and z of all areas of the macaque map if `values` has some of them at its centroids, else its own."""
+    maps = macaque40()
+    if set(values.area.values) <= set(maps.area.values):
+        there = maps.sel(area=values.area.values)
+        if all(np.allclose(values[axis], there[axis]) for axis in ("x", "y", "z")):
+            return maps.y.values, maps.z.values
+    return values.y.values, values.z.values
+
+
+def _draw_ground(ax: Axes, y: NDArray[np.float64], z: NDArray[np.float64], view: str) -> None:
     """Draw the morphological closing of the centroids (all points within half a gap, then shrunk to the rim)."""
     from scipy.ndimage import distance_transform_edt
 
-    y, z, reach = values.y.values, values.z.values, _GAP_MM / 2.0
+    reach = _GAP_MM / 2.0
     across = np.arange(y.min() - reach - 1.0, y.max() + reach + 1.5, 0.5)
     up = np.arange(z.min() - reach - 1.0, z.max() + reach + 1.5, 0.5)
     to_centroid = np.hypot(across[None, :, None] - y, up[:, None, None] - z).min(axis=-1)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_VIEW = 5.0  # height of a profile, in rises of the limit above the optimum
+
 
 def fit_history(found: Fit, *, ax: Axes | None = None) -> Figure:
     """Draw the loss of each evaluation, and the least so far; on a logarithmic scale if they span two decades.
@@ -67,7 +69,8 @@ def fit_profile(found: xr.Dataset, *, ax: Sequence[Axes] | None = None) -> Figur
     Returns
     -------
     matplotlib.figure.Figure
-        The Figure of the Axes. The point is the optimum; values under the dashed line are compatible with the data.
+        The Figure of the Axes. The red point is the optimum; values under the dashed line are compatible with the data.
+        Losses far above that line are out of view, marked by triangles at the upper rim.
 
     Raises
     ------
@@ -80,12 +83,14 @@ def fit_profile(found: xr.Dataset, *, ax: Sequence[Axes] | None = None) -> Figur
     with styled():
         axes = axes_for(ax, 1 + len(others), (3.3 * (1 + len(others)), 2.9))
         loss = found["loss"].where(np.isfinite(found["loss"]))
+        best, least = found.attrs["best"], found.attrs["best_loss"]
         axes[0].plot(found[name], loss, "o-", color=BLUE, markersize=3.0)
-        axes[0].plot(found.attrs["best"], found.attrs["best_loss"], "o", color=VERMILION, zorder=3)
+        axes[0].plot(best, least, "o", color=VERMILION, zorder=3)
         if np.isfinite(found["limit"]):
-            meaning = str(found["limit"].attrs["long_name"])
-            axes[0].axhline(float(found["limit"]), color="0.3", linestyle=(0, (4, 3)), linewidth=0.8, label=meaning)
+            limit, meaning = float(found["limit"]), str(found["limit"].attrs["long_name"])
+            axes[0].axhline(limit, color="0.3", linestyle=(0, (4, 3)), linewidth=0.8, label=meaning)
             axes[0].legend()
+            _look_at(axes[0], found[name].values, loss.values, min(least, float(loss.min())), limit)
         axes[0].set_ylabel("Least loss")
         for one, other in zip(axes[1:], others, strict=True):
             one.plot(found[name], found["parameters"].sel(parameter=other), "o-", color=GREY, markersize=3.0)
@@ -137,6 +142,16 @@ def fit_sensitivity(found: xr.Dataset, *, ax: Sequence[Axes] | None = None) -> F
             one.set_title(title, weight="normal")
         figure_of(right).colorbar(image, ax=[middle, right], shrink=0.7, fraction=0.05, pad=0.02)
         return figure_of(left)
+
+
+def _look_at(ax: Axes, x: np.ndarray, loss: np.ndarray, least: float, limit: float) -> None:
+    """Cut the axis at a few times the rise of the limit above the least loss, where it would vanish beside the rest."""
+    top = least + _VIEW * (limit - least)
+    beyond = loss > top
+    if limit > least and beyond.any():
+        ax.set_ylim(least - 0.05 * (top - least), top)
+        rim = ax.get_xaxis_transform()
+        ax.plot(x[beyond], np.ones(beyond.sum()), "^", color=BLUE, markersize=4.0, transform=rim, clip_on=False)
 
 
 def _check(found: xr.Dataset, needed: set[str], function: str) -> None:

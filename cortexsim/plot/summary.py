@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
@@ -15,6 +15,7 @@ from cortexsim.plot.style import DPI, styled
 from cortexsim.validate import Persistence
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.gridspec import SubplotSpec
 
@@ -56,6 +57,7 @@ def summary(result: xr.Dataset, persistence: Persistence | None = None) -> Figur
         sides = list(below.subplots(squeeze=False).flat)
         activity(result[judged.variable], stimulus=result.attrs["stimulus"], ax=heat)
         traces(result, ax=small)
+        _move_legend(small[0], small[-1])
         brightest = max(float(judged.areas.delay.max()), judged.threshold)  # a silent cortex must look silent
         cortex_map(judged.areas.delay, vmax=brightest, ax=sides)
         hierarchy(judged, ax=scatter)
@@ -63,6 +65,15 @@ def summary(result: xr.Dataset, persistence: Persistence | None = None) -> Figur
         figure.text(0.02, 1.0 - 0.25 / _HEIGHT, headline, fontsize=13, weight="bold", va="center")
         figure.text(0.02, 1.0 - 0.5 / _HEIGHT, finding, fontsize=9.5, va="center")
     return figure
+
+
+def _move_legend(first: Axes, last: Axes) -> None:
+    """Draw the legend above the last panel, since the stimuli stand above the first, which is narrow."""
+    if (legend := first.get_legend()) is not None:
+        lines, names = first.get_legend_handles_labels()
+        legend.remove()
+        above: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2}
+        last.legend(lines, names, ncols=len(names), handlelength=1.2, **above)
 
 
 def _row(figure: Figure, bottom: float, top: float) -> SubplotSpec:
