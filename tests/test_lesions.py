@@ -94,6 +94,14 @@ def test_a_memory_that_is_not_there_cannot_be_abolished(model):
         lesion_atlas(silent, CUE, areas=["LIP"])
 
 
+def test_a_lasting_inactivation_is_judged_where_it_is_meant(model):
+    silenced = CUE + cx.optogenetics(["V4"], "E1", -10, onset=0, duration=5000)
+    with pytest.raises(ValueError, match="must be free of stimuli.*during_stimulus=True"):
+        lesion_atlas(model, silenced, areas=["V1"], duration=5000, baseline=(500, 1000))
+    atlas = lesion_atlas(model, silenced, areas=["V1"], duration=5000, baseline=(500, 1000), during_stimulus=True)
+    assert effects(atlas) == {"V1": "abolishes"}
+
+
 def test_arguments_are_checked(model):
     with pytest.raises(ValueError, match="Unknown area 'L1P' in lesion_atlas; did you mean 'LIP'"):
         lesion_atlas(model, CUE, areas=["L1P"])

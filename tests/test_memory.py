@@ -337,6 +337,10 @@ def test_the_ping_window_ends_200_ms_after_it_and_areas_respond_by_their_peak():
     assert read.peak_rate.sel(trial=0).values.tolist() == [[7.0, 1.0], [7.0, 5.1]]
     assert read.n_areas.values.tolist() == [[2, 1]]
     assert read.held.item() == 1
+    cooled = run.where((run.area != "a") | (run.time < 2000)).where(run.area != "c")
+    with_gaps = ping_readout(cooled, areas=["a", "b", "c"])
+    assert with_gaps.mean_rate.sel(item=1).item() == 7.0
+    np.testing.assert_array_equal(with_gaps.peak_rate.sel(trial=0, item=1), [7.0, 7.0, np.nan])
     assert ping_readout(run, (2200, 3000), areas=["a"]).held.item() == 2
     assert ping_readout(run, areas=["a"], threshold=8).held.item() == 0
     with pytest.raises(ValueError, match="Unknown area '8m' in `areas`"):
@@ -387,6 +391,9 @@ def test_decisions_are_the_first_crossing_of_the_smoothed_rate():
     assert plain == pytest.approx(99.5)  # halfway between 0 and 30 Hz
     assert decision(run, onset=0, smoothing=0).choice.sel(trial=2, area="a") == 1
     assert (decision(run.where(run.area != "a")).choice.sel(area="a") == 0).all()
+    inhibition = cx.Pulse(area="a", input="E1", onset=200, duration=100, amplitude=-1)
+    with pytest.raises(ValueError, match="current named 'evidence'"):
+        decision(run.assign_attrs(stimulus=inhibition.to_json()))
     with pytest.raises(ValueError, match="current named 'evidence'"):
         decision(run.assign_attrs(stimulus="[]"))
 
