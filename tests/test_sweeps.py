@@ -626,6 +626,15 @@ def test_a_diverging_point_is_told_from_those_beside_it(model: cx.Model) -> None
     assert result.r_E1.sel({"cue.amplitude": [0.0, 100.0]}).equals(without.r_E1)
 
 
+def test_the_provenance_that_points_share_stays_with_the_sweep(model: cx.Model) -> None:
+    result = sweep(Simulation(model, lambda r: float(r.r_E1.max()), CUE, **SHORT), {"dopamine": [0.5, 1.5]})
+    alone = cx.simulate(model, CUE, **SHORT)
+    assert {k: result.attrs[k] for k in ("circuit", "seed", "dt_ms", "stimulus", "connectome")} == {
+        k: alone.attrs[k] for k in ("circuit", "seed", "dt_ms", "stimulus", "connectome")
+    }
+    assert "parameters" not in result.attrs  # of which dopamine differs
+
+
 def test_a_parameter_that_the_weights_follow_from_takes_a_call_for_each_value(model: cx.Model) -> None:
     axes = {"FLN_exponent": [0.3, 0.5], "dopamine": [0.5, 1.5]}
     result = sweep(Simulation(model, activity, CUE, **SHORT), axes)

@@ -54,10 +54,15 @@ class Block:
     failures: tuple[Failure, ...] = ()
 
 
-def attempt(axes: Axes, number: int, function: Callable[[], Any]) -> Block:
-    """Return what the function gives for a point, as a block; or one that tells of the error, if it raises."""
+def attempt(
+    axes: Axes, number: int, function: Callable[[], Any], provenance: Mapping[Any, Any] | None = None
+) -> Block:
+    """Return what the function gives for a point, as a block; or one that tells of the error, if it raises.
+
+    Attributes of `provenance` join those of what it gives.
+    """
     try:
-        return _block(axes, number, function())
+        return _block(axes, number, function(), provenance or {})
     except Exception as error:  # noqa: BLE001  (one point must not end the sweep; the error is kept and told)
         return failed(number, error)
 
@@ -141,7 +146,7 @@ def _with_gaps(values: NDArray[Any], at: NDArray[Any], size: int) -> NDArray[Any
     return out
 
 
-def _block(axes: Axes, number: int, returned: Any) -> Block:
+def _block(axes: Axes, number: int, returned: Any, provenance: Mapping[Any, Any]) -> Block:
     dataset = _dataset(returned)
     coordinates = {}
     for key, coordinate in dataset.coords.items():
@@ -159,7 +164,7 @@ def _block(axes: Axes, number: int, returned: Any) -> Block:
     stacked = {
         name: xr.Variable((_POINT, *v.dims), np.asarray(v.values)[np.newaxis], v.attrs) for name, v in variables.items()
     }
-    return Block((number,), stacked, coordinates, _plain_attrs(dataset.attrs))
+    return Block((number,), stacked, coordinates, _plain_attrs({**provenance, **dataset.attrs}))
 
 
 def _dataset(returned: Any) -> xr.Dataset:

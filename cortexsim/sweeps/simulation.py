@@ -38,7 +38,8 @@ class Simulation:
         The model; axes change the parameters of its circuit.
     measure : function
         Takes the result of one point, a Dataset (trial, time, area) equal bit by bit to what `simulate` returns for
-        that point alone, and returns what the sweep keeps: a number, a dict of numbers, a DataArray or a Dataset.
+        that point alone, and returns what the sweep keeps: a number, a dict of numbers, a DataArray or a Dataset. The
+        provenance that all points share stays with the sweep.
     stimulus : Stimulus, sequence of Stimulus, function or None
         The same for all points, or a function of axes by name that returns the stimulus of a point. As in `simulate`,
         a sequence has one for each trial, and perturbations are parts of a stimulus.
@@ -236,7 +237,7 @@ def _blocks(
         yield from _blocks(simulation, axes, numbered[half:], threads)
     else:
         for (number, _), result in zip(numbered, results, strict=True):
-            yield attempt(axes, number, functools.partial(simulation.measure, result))
+            yield attempt(axes, number, functools.partial(simulation.measure, result), result.attrs)
 
 
 def _call(simulation: Simulation, points: Sequence[_Point], threads: int | None) -> Iterator[xr.Dataset]:
