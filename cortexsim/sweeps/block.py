@@ -54,9 +54,7 @@ class Block:
     failures: tuple[Failure, ...] = ()
 
 
-def attempt(
-    axes: Axes, number: int, function: Callable[[], Any], provenance: Mapping[Any, Any] | None = None
-) -> Block:
+def attempt(axes: Axes, number: int, function: Callable[[], Any], provenance: Mapping[Any, Any] | None = None) -> Block:
     """Return what the function gives for a point, as a block; or one that tells of the error, if it raises.
 
     Attributes of `provenance` join those of what it gives.
