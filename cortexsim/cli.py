@@ -227,7 +227,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _run(plan: Mapping[str, Any], where: object, progress: bool | None, outputs: Collection[str]) -> xr.Dataset:
     """Check the whole plan and what the `outputs` need, run it and say how long; `where` names the plan in messages."""
-    from cortexsim import circuits, gradients, stimulus
+    from cortexsim import circuits, gradients, perturbed, stimulus
     from cortexsim.model import Model
     from cortexsim.plan import check
     from cortexsim.simulate import SimulationDiverged, simulate
@@ -238,20 +238,23 @@ def _run(plan: Mapping[str, Any], where: object, progress: bool | None, outputs:
         speed = None if speed is None else check_positive("conduction_speed", speed, "m/s")
     connectome = _call(_connectome, anatomy, f"[connectome] of {where}")
     circuit = _choose(circuits.ALL, "name", _table(plan, "circuit", where), f"[circuit] of {where}")
-    drives = []
+    parts = []
     for number, table in enumerate(_tables(plan, "stimulus", where), start=1):
         here = f"[[stimulus]] {number} of {where}"
-        drives.append(_choose(stimulus.ALL, "type", table, here))
-        if isinstance(drives[-1], stimulus.Drive):
+        parts.append(_choose(stimulus.ALL, "type", table, here))
+        if isinstance(parts[-1], stimulus.Drive):
             with input_errors():
-                check_known(drives[-1].area, connectome.areas, what="area", where=here, listed="`connectome.areas`")
-            _check_input(drives[-1], circuit, here)
+                check_known(parts[-1].area, connectome.areas, what="area", where=here, listed="`connectome.areas`")
+            _check_input(parts[-1], circuit, here)
     maps = getattr(gradients, anatomy.get("name", "macaque40"))()  # the maps carry the network's name
     with input_errors(f"[circuit] of {where}"):
         model = Model(connectome, circuit, maps, conduction_speed=speed)
+    for number, part in enumerate(parts, start=1):
+        with input_errors(f"[[stimulus]] {number} of {where}"):
+            perturbed.check(model, (part,))
     given = {
         "model": model,
-        "stimulus": functools.reduce(operator.add, drives) if drives else None,
+        "stimulus": functools.reduce(operator.add, parts) if parts else None,
         "progress": progress,
         "state": None,
     }

@@ -571,6 +571,8 @@ value = 0.5
     result = cx.load("result.nc")
     assert result.attrs["conduction_speed_m_per_s"] == 3.5
     assert result.r_E1.sel(area="LIP").isnull().sum("time").to_numpy().tolist() == [50, 50]
+    bad = TRIAL.replace("[simulate]", parts.replace("LIP", "LIQ"))
+    assert "[[stimulus]] 2 of trial.toml: Unknown area 'LIQ' in Lesion" in run("simulate", "trial.toml", toml=bad)[2]
     bad = TRIAL.replace("[simulate]", parts.replace("3.5", "-1"))
     assert (
         "[connectome] of trial.toml: Argument `conduction_speed` must be positive"

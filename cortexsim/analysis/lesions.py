@@ -21,7 +21,7 @@ from cortexsim.analysis.windows import (
 )
 from cortexsim.model import Model
 from cortexsim.simulate import simulate
-from cortexsim.stimulus import Lesion, Schedule, Stimulus
+from cortexsim.stimulus import Lesion, Stimulus
 
 Floats = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def lesion_atlas(
     variable : str
         Rate that holds the memory; by default the first that the circuit records (r_E1 in FroudistWalsh2021).
     duration : float
-        Of the trials, in ms; may be left out where the stimulus is a Schedule.
+        Of the trials, in ms; may be left out where a Schedule is in the stimulus.
     baseline, delay : (start, stop)
         Half-open windows in ms; by default the 500 ms before the first stimulus, and the last 500 ms.
     threshold : float
@@ -117,7 +117,7 @@ def lesion_atlas(
             f"A renormalised lesion is there from the start, but `onset` is {onset:g} ms; leave out one of the two."
         )
     variable = model.circuit.recorded[0] if variable is None else variable
-    duration = stimulus.duration if duration is None and isinstance(stimulus, Schedule) else duration
+    duration = stimulus.trial_duration if duration is None else duration
     onset = _checks.check_finite("onset", onset, "ms")
     if duration is not None and onset >= _checks.check_positive("duration", duration, "ms"):
         raise ValueError(
