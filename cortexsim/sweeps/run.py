@@ -552,8 +552,8 @@ def _tell_failures(result: xr.Dataset, axes: Axes) -> None:
         one = failures[0]
         warnings.warn(
             f"{len(failures)} of {axes.size} points failed and are NaN, the first ({axes.describe(one['point'])}) with "
-            f"{one['error']}: {one['message'].rstrip('.')}; failed_points(result) lists them, retry_failed=True computes them "
-            "again.",
+            f"{one['error']}: {one['message'].rstrip('.')}; failed_points(result) lists them, retry_failed=True "
+            "computes them again.",
             RuntimeWarning,
             stacklevel=3,
         )
