@@ -12,6 +12,8 @@ from cortexsim import analysis, circuits
 from cortexsim.circuits.circuit import Circuit, Pathway, Variable, parameter
 from cortexsim.connectome import single_area
 
+pytestmark = pytest.mark.slow
+
 FOLD = 2 / (3 * np.sqrt(3))
 
 

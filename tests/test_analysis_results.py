@@ -8,6 +8,8 @@ from scipy.integrate import solve_ivp
 import cortexsim as cx
 from cortexsim import analysis
 
+pytestmark = pytest.mark.slow
+
 
 def rates(values, dt=10.0, start=0.0, areas="abc"):
     """Return values (trial, time, area) as a result with a hierarchy along its areas."""

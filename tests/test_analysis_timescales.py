@@ -12,6 +12,8 @@ import cortexsim as cx
 from cortexsim import analysis, circuits
 from cortexsim.connectome import single_area
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def chaudhuri():

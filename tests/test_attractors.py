@@ -15,6 +15,8 @@ from cortexsim import analysis
 from cortexsim.circuits import FroudistWalsh2021, MejiasWang2022
 from cortexsim.plot.attractors import attractor_states, ignition_latencies, thresholds
 
+pytestmark = pytest.mark.slow
+
 DELAY = Path(__file__).parent / "reference" / "froudistwalsh2021_delay_rates.csv"
 CUE = cx.Pulse(area="V1", input="E1_dendrite", onset=1000, duration=400, amplitude=100)
 DISTRACTOR = cx.Pulse(area="V1", input="E2_dendrite", onset=2000, duration=400, amplitude=100)

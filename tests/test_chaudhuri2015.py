@@ -120,6 +120,7 @@ def test_nonlinear_pulse_peaks_as_in_the_authors_program(cortex, maps, rest):
     assert rates.sel(area="MT").idxmax("time") == pytest.approx(491, abs=0.5)
 
 
+@pytest.mark.slow
 def test_nonlinear_samples_are_those_of_the_programs_order_of_update(cortex, maps):
     """Gating, then r_E from new gating and old r_I, then r_I: written out here, and equal at each step in all three."""
     circuit, dt, steps = Chaudhuri2015Nonlinear(), 0.2, 1500

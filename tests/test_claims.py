@@ -7,6 +7,8 @@ import pytest
 from cortexsim import validate
 from cortexsim.validate import froudist_walsh2021
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"Chaudhuri2015", "Joglekar2018"}
 
 

@@ -25,6 +25,8 @@ from matplotlib.figure import Figure
 import cortexsim as cx
 from cortexsim import cli
 
+pytestmark = pytest.mark.slow
+
 TRIAL = """
 [circuit]
 name = "FroudistWalsh2021"

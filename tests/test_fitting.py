@@ -27,6 +27,8 @@ from cortexsim.fitting import (
 )
 from cortexsim.plot.fit import fit_history, fit_profile, fit_sensitivity
 
+pytestmark = pytest.mark.slow
+
 BOWL = {"x": (-2.0, 3.0), "y": (10.0, 30.0)}
 WIDE = {"eta": (0.2, 0.75), "mu_EE": (25.0, 36.0)}
 NEAR = {"eta": (0.5, 0.72), "mu_EE": (31.0, 35.0)}

@@ -22,6 +22,8 @@ from cortexsim.protocols import working_memory
 from cortexsim.stimulus import Change, Course, Lesion, Step, blockade
 from cortexsim.validate import persistence
 
+pytestmark = pytest.mark.slow
+
 MEDIAL = {"V6", "F3", "10", "7m", "25", "32", "9", "24c"}
 
 

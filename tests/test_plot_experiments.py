@@ -11,6 +11,8 @@ from cortexsim.plot.experiments import ablations, dose_response, fractions, lesi
 from cortexsim.plot.figure import Figure
 from cortexsim.plot.fit import fit_profile
 
+pytestmark = pytest.mark.slow
+
 DOPAMINE = np.array([0.5, 1.0, 1.5])
 AMPLITUDE = np.array([50.0, 100.0])
 

@@ -12,6 +12,8 @@ from cortexsim import analysis, protocols
 from cortexsim.plot import memory as plot
 from cortexsim.plot.style import BLUE, GREY, VERMILION
 
+pytestmark = pytest.mark.slow
+
 TRIAL = cx.working_memory(distractor=protocols.TO_V1[1])
 
 

@@ -8,6 +8,8 @@ from cortexsim.plot import networks as plot
 from cortexsim.rnn import analysis
 from cortexsim.rnn.network import Network, Parameters
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def rates():

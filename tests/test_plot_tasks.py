@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 from cortexsim import tasks
 from cortexsim.plot.tasks import task as picture
 
+pytestmark = pytest.mark.slow
+
 
 def heat(ax):
     """The values (channel, time) that a panel shows."""

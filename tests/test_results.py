@@ -302,6 +302,7 @@ def test_a_result_cut_short_anywhere_is_refused(tmp_path: Path) -> None:
 
 
 # h5netcdf stumbles in File.close over a file whose root attributes cannot be read, after it has raised rightly
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_flipped_bit_never_changes_a_rate_unnoticed(tmp_path: Path) -> None:
     result = make_result()

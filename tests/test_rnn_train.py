@@ -89,6 +89,7 @@ def test_a_training_that_was_interrupted_ends_with_the_same_bits(tmp_path, optim
     np.testing.assert_allclose(whole.history.beta, [0.5, 0.75, 0.75, 1, 1])
 
 
+@pytest.mark.slow
 def test_a_training_that_was_killed_ends_with_the_same_bits(tmp_path):
     path = tmp_path / "run.npz"
     program = textwrap.dedent(
