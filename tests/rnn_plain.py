@@ -160,6 +160,10 @@ class Tiny(Task):
         return one + one
 
     @property
+    def task_trials(self):
+        return (0, 3)
+
+    @property
     def windows(self):
         return (TaskWindow("pre", 0, 1), TaskWindow("post", 2, 2, 2.0), TaskWindow("end", 4, 5, 0.5))
 

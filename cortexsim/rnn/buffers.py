@@ -152,10 +152,9 @@ class Batch:
 
 
 def ends_of_task_trials(trials: Trials) -> NDArray[np.bool_]:
-    """Return at which epochs a task-trial ends and another follows: where the names of the epochs begin anew."""
-    names = trials.epochs
-    ends = np.zeros(len(names), np.bool_)
-    ends[:-1] = [name == names[0] for name in names[1:]]
+    """Return at which epochs a task-trial ends and another follows, as the task says."""
+    ends = np.zeros(len(trials.epochs), np.bool_)
+    ends[[start - 1 for start in trials.task.task_trials if start > 0]] = True
     return ends
 
 
