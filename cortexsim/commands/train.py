@@ -113,7 +113,7 @@ def train(
             threads=threads,
         )
     with _failures_of_run():  # what else it raises is a fault of the program
-        _report(found, learnt, rule, folder, goal, seed, threads)
+        _report(found, network, learnt, rule, folder, goal, seed, threads)
 
 
 @contextmanager
@@ -217,7 +217,14 @@ def _teller(steps: int, goal: float) -> Any:
 
 
 def _report(
-    found: Training, task: Task, rule: Rule | Annealing, folder: Path, goal: float, seed: int, threads: int | None
+    found: Training,
+    network: Network,
+    task: Task,
+    rule: Rule | Annealing,
+    folder: Path,
+    goal: float,
+    seed: int,
+    threads: int | None,
 ) -> None:
     """Write what came out, and say it in a few lines."""
     from cortexsim import rnn
@@ -234,8 +241,8 @@ def _report(
     last = solved.isel(step=-1)
     final = found.history.performance.isel(step=-1)
     best = int(final.values.argmax())
-    trials = task.trials(_SHOWN, seed=seed + 1, dt=found.network.dt, jitter=False)
-    shown = rnn.run(found.network, found.parameters.select([best]), trials, seed=seed, threads=threads)
+    trials = task.trials(_SHOWN, seed=seed + 1, dt=network.dt, jitter=False)
+    shown = rnn.run(network, found.parameters.select([best]), trials, seed=seed, threads=threads)
     outputs = shown.outputs.isel(network=0).transpose("time", "trial", "output").values
     title = f"{task.name}, {_told_rule(rule)}: {found.step} steps; below, network {best}"
     figure = training_report(found.history, trials, outputs, threshold=goal, title=title)
@@ -243,12 +250,12 @@ def _report(
     targets = [folder / name for name in _FILES]
     with ExitStack() as stack:
         weights, history, networks, picture = (stack.enter_context(replacing(target)) for target in targets)
-        rnn.save_networks(weights, found.network, found.parameters)
+        rnn.save_networks(weights, network, found.parameters)
         found.history.to_netcdf(history, engine="h5netcdf")
         table.to_csv(networks, lineterminator="\n")
         figure.savefig(picture)
     why = {"goal": "the goal is reached", "steps": "as many as allowed", "callback": "stopped"}[found.stopped]
-    click.echo(f"Trained for {found.step} steps, {why}; {_told(found.network, final.sizes['network'])}.")
+    click.echo(f"Trained for {found.step} steps, {why}; {_told(network, final.sizes['network'])}.")
     click.echo(
         f"Solved by {int(last.n)} of {final.size} ({float(last.low):.2f}-{float(last.high):.2f}), a performance of "
         f"{goal:g}; mean of the ranks from 10 to 90 %: {float(last['mean']):.3f}."

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from cortexsim.rnn import files
-from cortexsim.rnn.network import Array, Parameters
+from cortexsim.rnn.learner import Stack
+from cortexsim.rnn.network import Array
 from cortexsim.rnn.optimizer import Moments
 
 _FORMAT = "cortexsim-training-1"
@@ -36,7 +37,7 @@ class State:
     """
 
     step: int
-    parameters: Parameters
+    parameters: Stack
     moments: Moments
     records: dict[str, Array]
     losses: Array
@@ -63,8 +64,8 @@ def save(path: str | os.PathLike[str], state: State, settings: dict[str, Any]) -
     files.write(path, {**arrays, "description": np.array(json.dumps(description))})
 
 
-def load(path: str | os.PathLike[str], settings: dict[str, Any]) -> State | None:
-    """Return the state of a checkpoint, or None if there is no such file.
+def load(path: str | os.PathLike[str], settings: dict[str, Any], kind: type[Stack]) -> State | None:
+    """Return the state of a checkpoint with parameters of that kind, or None if there is no such file.
 
     Raises
     ------
@@ -89,10 +90,10 @@ def load(path: str | os.PathLike[str], settings: dict[str, Any]) -> State | None
     def group(name: str) -> dict[str, Array]:
         return {key.split("/", 1)[1]: value for key, value in found.items() if key.startswith(name + "/")}
 
-    moments = Moments(description["count"], Parameters(**group("first")), Parameters(**group("second")))
+    moments = Moments(description["count"], kind(**group("first")), kind(**group("second")))
     return State(
         description["step"],
-        Parameters(**group("parameters")),
+        kind(**group("parameters")),
         moments,
         group("records"),
         found["losses"],

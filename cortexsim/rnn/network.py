@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from cortexsim import _checks
 
 if TYPE_CHECKING:
+    from cortexsim.rnn.passes import Passes
     from cortexsim.tasks.task import Task
 
 Form = Literal["rate", "current"]
@@ -265,6 +266,10 @@ class Network:
         allowed = self.mask() if self.inhibitory is None else self.mask() & (weights * self.signs() >= 0)
         return np.where(allowed, weights, weights.dtype.type(0))
 
+    def settled(self, parameters: Parameters) -> Parameters:
+        """Return the parameters nearest to these that the mask and Dale's law allow."""
+        return parameters._replace(W_rec=self.project(parameters.W_rec))
+
     def leak(self, dt: float) -> Array:
         """Return a = dt / tau of each unit, shape (unit,)."""
         return np.broadcast_to(dt / np.asarray(self.tau), (self.units,))
@@ -277,3 +282,36 @@ class Network:
         for name, value, shape in zip(Parameters._fields, parameters, expected, strict=True):
             if value.shape != shape:
                 raise ValueError(f"Parameter `{name}` must have the shape {shape}, but has {value.shape}.")
+
+    def check_task(self, task: Task) -> None:
+        """Raise ValueError unless channels and readout are those of the task."""
+        check_channels(self.inputs, self.outputs, task, "make it by Network.for_task(task)")
+        check_readout(self.readout, task)
+
+    def passes(self, dtype: Any = "float32", threads: int | None = None, credit: str | None = None) -> Passes:
+        """Return compiled passes of the network; see `Passes`. `credit` is for networks within a cortex alone."""
+        from cortexsim.rnn.passes import Passes
+
+        if credit is not None:
+            raise ValueError(
+                f"Argument `credit` is for areas of a hybrid, and a network alone takes None, not {credit!r}."
+            )
+        return Passes(self, dtype, threads)
+
+
+def check_channels(inputs: int, outputs: int, task: Task, way_out: str) -> None:
+    """Raise ValueError unless a network has as many inputs and outputs as a task."""
+    for what, channels, wanted in (("inputs", inputs, task.inputs), ("outputs", outputs, task.outputs)):
+        if channels != len(wanted):
+            raise ValueError(
+                f"Network must have the {len(wanted)} {what} of {task.name!r}, but has {channels}; {way_out}."
+            )
+
+
+def check_readout(readout: Readout, task: Task) -> None:
+    """Raise ValueError unless a softmax is read where the task's loss is the cross-entropy, and only there."""
+    if (readout == "softmax") != (task.loss == "cross_entropy"):
+        raise ValueError(
+            f"Readout of the network must be 'softmax' for a task with cross-entropy, and only for such, but is "
+            f"{readout!r} for {task.name!r} with {task.loss!r}."
+        )

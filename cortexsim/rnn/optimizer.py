@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from cortexsim import _checks
-from cortexsim.rnn.network import Array, Parameters
+from cortexsim.rnn.learner import Stack
+from cortexsim.rnn.network import Array
 
 
 class LearningRate(ABC):
@@ -83,8 +84,8 @@ class Moments(NamedTuple):
     """What an optimizer remembers: steps since its start, and running means (SGD leaves the second empty)."""
 
     steps: int
-    first: Parameters
-    second: Parameters
+    first: Stack
+    second: Stack
 
 
 @dataclass(frozen=True)
@@ -114,21 +115,19 @@ class Optimizer(ABC):
             return self.learning_rate.at(step)
         return float(self.learning_rate)
 
-    def clipped(self, gradient: Parameters, norms: Array) -> Parameters:
+    def clipped(self, gradient: Stack, norms: Array) -> Stack:
         """Return the gradient, shortened where its norm is too long."""
         if self.clip_norm is None or not (norms > self.clip_norm).any():
             return gradient
         factor = np.minimum(1.0, self.clip_norm / np.maximum(norms, np.finfo(float).tiny))
-        return Parameters(*(_by_network(factor, g) * g for g in gradient))
+        return gradient._make(_by_network(factor, g) * g for g in gradient)
 
     @abstractmethod
-    def start(self, parameters: Parameters) -> Moments:
+    def start(self, parameters: Stack) -> Moments:
         """Return what it remembers before the first step."""
 
     @abstractmethod
-    def update(
-        self, parameters: Parameters, gradient: Parameters, moments: Moments, rate: float
-    ) -> tuple[Parameters, Moments]:
+    def update(self, parameters: Stack, gradient: Stack, moments: Moments, rate: float) -> tuple[Stack, Moments]:
         """Return the parameters after a step, and what to remember; a pure function."""
 
 
@@ -150,17 +149,15 @@ class SGD(Optimizer):
         super().__post_init__()
         _check_decay("momentum", self.momentum)
 
-    def start(self, parameters: Parameters) -> Moments:
+    def start(self, parameters: Stack) -> Moments:
         """Return zeros."""
-        empty = Parameters(*(p[:, :0] for p in parameters))
-        return Moments(0, Parameters(*map(np.zeros_like, parameters)), empty)
+        empty = parameters._make(p[:, :0] for p in parameters)
+        return Moments(0, parameters._make(map(np.zeros_like, parameters)), empty)
 
-    def update(
-        self, parameters: Parameters, gradient: Parameters, moments: Moments, rate: float
-    ) -> tuple[Parameters, Moments]:
+    def update(self, parameters: Stack, gradient: Stack, moments: Moments, rate: float) -> tuple[Stack, Moments]:
         """Return the parameters after a step, and what to remember."""
-        first = Parameters(*(self.momentum * v + g for v, g in zip(moments.first, gradient, strict=True)))
-        moved = Parameters(*(p - rate * v for p, v in zip(parameters, first, strict=True)))
+        first = gradient._make(self.momentum * v + g for v, g in zip(moments.first, gradient, strict=True))
+        moved = parameters._make(p - rate * v for p, v in zip(parameters, first, strict=True))
         return moved, Moments(moments.steps + 1, first, moments.second)
 
 
@@ -196,14 +193,12 @@ class Adam(Optimizer):
         _check_decay("beta2", self.beta2)
         _checks.check_positive("epsilon", self.epsilon)
 
-    def start(self, parameters: Parameters) -> Moments:
+    def start(self, parameters: Stack) -> Moments:
         """Return zeros."""
-        zeros = Parameters(*map(np.zeros_like, parameters))
+        zeros = parameters._make(map(np.zeros_like, parameters))
         return Moments(0, zeros, zeros)
 
-    def update(
-        self, parameters: Parameters, gradient: Parameters, moments: Moments, rate: float
-    ) -> tuple[Parameters, Moments]:
+    def update(self, parameters: Stack, gradient: Stack, moments: Moments, rate: float) -> tuple[Stack, Moments]:
         """Return the parameters after a step, and what to remember."""
         t = moments.steps + 1
         step = rate * math.sqrt(1 - self.beta2**t) / (1 - self.beta1**t)
@@ -214,7 +209,8 @@ class Adam(Optimizer):
             moved.append(p - step * m / (np.sqrt(v) + self.epsilon))
             first.append(m)
             second.append(v)
-        return Parameters(*moved), Moments(t, Parameters(*first), Parameters(*second))
+        made = parameters._make
+        return made(moved), Moments(t, made(first), made(second))
 
 
 def norms(gradient: Sequence[Array]) -> Array:

@@ -15,10 +15,11 @@ import xarray as xr
 
 from cortexsim import _checks
 from cortexsim.rnn import checkpoint as checkpoints
+from cortexsim.rnn.learner import Learner, Runner, Stack
 from cortexsim.rnn.loss import Penalties
-from cortexsim.rnn.network import Array, Network, Parameters
+from cortexsim.rnn.network import Array
 from cortexsim.rnn.optimizer import Adam, Optimizer, norms
-from cortexsim.rnn.passes import Passes, parts_of
+from cortexsim.rnn.passes import parts_of
 from cortexsim.rnn.rules import BPTT, Annealing, Rule
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Progress(NamedTuple):
     performance: Array
     norm: Array
     rule: Rule
-    parameters: Parameters
+    parameters: Stack
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,23 +93,24 @@ class Training:
         Why: "goal", "steps" or "callback".
     """
 
-    network: Network
-    parameters: Parameters
+    network: Learner
+    parameters: Stack
     history: xr.Dataset
     step: int
     stopped: Literal["goal", "steps", "callback"]
 
 
 def train(
-    network: Network,
+    network: Learner,
     task: Task,
-    parameters: Parameters,
+    parameters: Stack,
     rule: Rule | Annealing | None = None,
     *,
     steps: int = 40_000,
     trials: int = 20,
     optimizer: Optimizer | None = None,
     penalties: Penalties | None = None,
+    credit: str | None = None,
     seed: int = 0,
     evaluate_every: int = 100,
     evaluation_trials: int = 200,
@@ -140,6 +142,8 @@ def train(
         None: Adam() with the paper's learning rate, .1 / units.
     penalties
         None: Penalties().
+    credit
+        For areas of a `Hybrid`, through what the gradient goes: "area", "open_loop" or "full"; see there.
     seed
         Of trials and noise.
     evaluate_every, evaluation_trials
@@ -182,6 +186,7 @@ def train(
         trials=_checks.check_count("trials", trials),
         optimizer=Adam(learning_rate=0.1 / network.units) if optimizer is None else optimizer,
         penalties=Penalties() if penalties is None else penalties,
+        credit=credit,
         seed=_checks.check_count("seed", seed, least=0),
         evaluate_every=_checks.check_count("evaluate_every", evaluate_every),
         evaluation_trials=_checks.check_count("evaluation_trials", evaluation_trials),
@@ -194,17 +199,17 @@ def train(
         raise FileNotFoundError(
             f"The folder of checkpoint {os.fspath(checkpoint)!r} must exist, but does not; make it."
         )
-    found = None if checkpoint is None else checkpoints.load(checkpoint, settings)
+    found = None if checkpoint is None else checkpoints.load(checkpoint, settings, type(parameters))
     kept = "" if checkpoint is None else f" What was reached before is kept in {os.fspath(checkpoint)!r}."
     stopped: Literal["goal", "steps", "callback"] = "steps"
     with (
-        Passes(network, parameters.W_rec.dtype, threads) as passes,
+        network.passes(parameters[0].dtype, threads, credit) as passes,
         tqdm(total=steps, unit="step", disable=not progress) as bar,
     ):
-        state = found or run.start(parameters, parts_of(run.trials, parameters.networks, passes.threads))
+        state = found or run.start(parameters, parts_of(run.trials, len(parameters[0]), passes.threads))
         bar.update(state.step)
         bar.set_description(None if passes.compiled else "compiling, once")
-        norm = np.full(parameters.networks, np.nan)
+        norm = np.full(len(parameters[0]), np.nan)
         if run.reached(state, goal):
             stopped = "goal"
         while state.step < steps and stopped == "steps":
@@ -227,9 +232,9 @@ def train(
 
 
 def evaluate(
-    network: Network,
+    network: Learner,
     task: Task,
-    parameters: Parameters,
+    parameters: Stack,
     rule: Rule | None = None,
     *,
     trials: int = 200,
@@ -261,13 +266,15 @@ def evaluate(
         See the task; shape (network,).
     """
     _check_fit(network, task, parameters)
-    with Passes(network, parameters.W_rec.dtype, threads) as passes:
-        return _performance(passes, task, parameters, BPTT() if rule is None else rule, trials, seed, step, noise)
+    with network.passes(parameters[0].dtype, threads, None) as passes:
+        return _performance(
+            network, passes, task, parameters, BPTT() if rule is None else rule, trials, seed, step, noise
+        )
 
 
 def run(
-    network: Network,
-    parameters: Parameters,
+    network: Learner,
+    parameters: Stack,
     trials: Trials,
     rule: Rule | None = None,
     *,
@@ -305,7 +312,7 @@ def run(
         raise ValueError(
             f"Trials must have the time step {wanted:g} ms, but have {trials.dt:g} ms; draw them with dt=."
         )
-    with Passes(network, parameters.W_rec.dtype, threads) as passes:
+    with network.passes(parameters[0].dtype, threads, None) as passes:
         found = list(passes.outputs(parameters, trials, rule, seed=seed, noise=noise, rates=True))
     outputs = np.stack([y for y, _ in found]).swapaxes(1, 2)
     rates = np.stack([r for _, r in found if r is not None]).swapaxes(1, 2)
@@ -315,7 +322,7 @@ def run(
             "rates": (("network", "trial", "time", "unit"), rates, {"units": "1", "long_name": "rate"}),
         },
         coords={
-            "network": np.arange(parameters.networks),
+            "network": np.arange(len(parameters[0])),
             "trial": np.arange(trials.n),
             "time": ("time", (np.arange(trials.steps) + 1) * trials.dt, {"units": "ms", "long_name": "time"}),
             "output": list(trials.task.outputs),
@@ -337,17 +344,18 @@ def trimmed_mean(performance: Array) -> float:
 class _Run:
     """The settings of a training, and what one does with them."""
 
-    network: Network
+    network: Learner
     task: Task
     schedule: Rule | Annealing
     trials: int
     optimizer: Optimizer
     penalties: Penalties
+    credit: str | None
     seed: int
     evaluate_every: int
     evaluation_trials: int
 
-    def settings(self, parameters: Parameters) -> dict[str, Any]:
+    def settings(self, parameters: Stack) -> dict[str, Any]:
         """Return what must be the same when training goes on."""
         digest = hashlib.sha256()
         for values in parameters:
@@ -358,15 +366,15 @@ class _Run:
         """Return the rule of a training step."""
         return self.schedule.at(step) if isinstance(self.schedule, Annealing) else self.schedule
 
-    def start(self, parameters: Parameters, parts: int) -> checkpoints.State:
+    def start(self, parameters: Stack, parts: int) -> checkpoints.State:
         """Return the state before the first step."""
-        n = parameters.networks
+        n = len(parameters[0])
         records: dict[str, Array] = {name: np.zeros((0, n)) for name in ("loss", "performance", "norm")}
         records |= {name: np.zeros(0) for name in ("step", "beta", "time_scale")}
-        projected = parameters._replace(W_rec=self.network.project(parameters.W_rec))
-        return checkpoints.State(0, projected, self.optimizer.start(projected), records, np.zeros(n), parts)
+        settled = self.network.settled(parameters)
+        return checkpoints.State(0, settled, self.optimizer.start(settled), records, np.zeros(n), parts)
 
-    def step(self, passes: Passes, state: checkpoints.State, norm: Array, kept: str) -> tuple[checkpoints.State, Array]:
+    def step(self, passes: Runner, state: checkpoints.State, norm: Array, kept: str) -> tuple[checkpoints.State, Array]:
         """Return the state after one more step, and the norm of its gradient."""
         k, rule = state.step, self.rule_at(state.step)
         batch = self.task.trials(self.trials, seed=self.seed, step=k, dt=self.network.dt * rule.time_scale)
@@ -386,13 +394,21 @@ class _Run:
             state.parameters, self.optimizer.clipped(gradient, found), moments, rate
         )
         if self.network.constrained:
-            parameters = parameters._replace(W_rec=self.network.project(parameters.W_rec))
+            parameters = self.network.settled(parameters)
         return replace(state, step=k + 1, parameters=parameters, moments=moments, losses=state.losses + losses), found
 
-    def evaluate(self, passes: Passes, state: checkpoints.State, norm: Array) -> Progress:
+    def evaluate(self, passes: Runner, state: checkpoints.State, norm: Array) -> Progress:
         """Return how training goes."""
         performance = _performance(
-            passes, self.task, state.parameters, BPTT(), self.evaluation_trials, self.seed, state.step, True
+            self.network,
+            passes,
+            self.task,
+            state.parameters,
+            BPTT(),
+            self.evaluation_trials,
+            self.seed,
+            state.step,
+            True,
         )
         rule = self.rule_at(state.step - 1)
         return Progress(state.step, state.losses / self.evaluate_every, performance, norm, rule, state.parameters)
@@ -431,15 +447,23 @@ class _Run:
                 name: (("step", "network")[: records[name].ndim], records[name], {"units": "1", "long_name": text})
                 for name, text in about.items()
             },
-            coords={"step": records["step"].astype(int), "network": np.arange(state.parameters.networks)},
+            coords={"step": records["step"].astype(int), "network": np.arange(len(state.parameters[0]))},
             attrs={"task": self.task.name, "rule": repr(self.schedule), "seed": self.seed},
         )
 
 
 def _performance(
-    passes: Passes, task: Task, parameters: Parameters, rule: Rule, n: int, seed: int, step: int, noise: bool
+    network: Learner,
+    passes: Runner,
+    task: Task,
+    parameters: Stack,
+    rule: Rule,
+    n: int,
+    seed: int,
+    step: int,
+    noise: bool,
 ) -> Array:
-    scale = passes.network.dt * rule.time_scale
+    scale = dt * rule.time_scale
     trials = task.trials(n, seed=seed + _FRESH, step=step, dt=scale, jitter=False)
     # What lies outside of the windows does not count
     steps = np.concatenate([np.arange(w.start, w.stop) for w in trials.windows])
@@ -457,19 +481,9 @@ def _schedule(rule: Rule | Annealing | None) -> Rule | Annealing:
     return rule
 
 
-def _check_fit(network: Network, task: Task, parameters: Parameters) -> None:
+def _check_fit(network: Learner, task: Task, parameters: Stack) -> None:
     network.check(parameters)
-    for what, channels, wanted in (("inputs", network.inputs, task.inputs), ("outputs", network.outputs, task.outputs)):
-        if channels != len(wanted):
-            raise ValueError(
-                f"Network must have the {len(wanted)} {what} of {task.name!r}, but has {channels}; make it by "
-                f"Network.for_task(task)."
-            )
-    if (network.readout == "softmax") != (task.loss == "cross_entropy"):
-        raise ValueError(
-            f"Readout of the network must be 'softmax' for a task with cross-entropy, and only for such, but is "
-            f"{network.readout!r} for {task.name!r} with {task.loss!r}."
-        )
+    network.check_task(task)
 
 
 def _summary(now: Progress) -> dict[str, str]:
