@@ -43,7 +43,8 @@ def test_the_same_seed_and_step_give_the_same_trials_and_others_give_others(task
     one, again = task.trials(5, seed=3, step=7), task.trials(5, seed=3, step=7)
     assert_array_equal(one.inputs_by_epoch, again.inputs_by_epoch)
     assert_array_equal(one.lengths, again.lengths)
-    for other in (task.trials(5, seed=4, step=7), task.trials(5, seed=3, step=8)):
+    # By chance one jittered epoch alone has the same length in 1 of 40 trials, but not in these.
+    for other in (task.trials(5, seed=5, step=7), task.trials(5, seed=3, step=9)):
         assert not np.array_equal(one.lengths, other.lengths)
         assert any(not np.array_equal(one.labels[k], other.labels[k]) for k in one.labels)
 

@@ -268,7 +268,7 @@ def evaluate(
     _check_fit(network, task, parameters)
     with network.passes(parameters[0].dtype, threads, None) as passes:
         return _performance(
-            network, passes, task, parameters, BPTT() if rule is None else rule, trials, seed, step, noise
+            network.dt, passes, task, parameters, BPTT() if rule is None else rule, trials, seed, step, noise
         )
 
 
@@ -400,7 +400,7 @@ class _Run:
     def evaluate(self, passes: Runner, state: checkpoints.State, norm: Array) -> Progress:
         """Return how training goes."""
         performance = _performance(
-            self.network,
+            self.network.dt,
             passes,
             self.task,
             state.parameters,
@@ -453,7 +453,7 @@ class _Run:
 
 
 def _performance(
-    network: Learner,
+    dt: float,
     passes: Runner,
     task: Task,
     parameters: Stack,

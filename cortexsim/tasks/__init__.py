@@ -2,6 +2,7 @@
 
 from cortexsim._checks import check_known
 from cortexsim.tasks.delayed_match import DelayedMatch
+from cortexsim.tasks.delayed_response import DelayedResponse
 from cortexsim.tasks.environment import environment
 from cortexsim.tasks.n_back import NBack
 from cortexsim.tasks.rule_reversal import RuleReversal
@@ -52,6 +53,7 @@ ALL: dict[str, Task] = {
         RuleReversal(),
         NBack(),
         DelayedMatch(),
+        DelayedResponse(),
     )
 }
 """The tasks by their abbreviation, with the times of the paper; `dataclasses.replace` changes one."""
@@ -110,6 +112,7 @@ __all__ = [
     "DelayedMatchToSample",
     "DelayedNonMatchToCategory",
     "DelayedNonMatchToSample",
+    "DelayedResponse",
     "Draw",
     "Go",
     "MultiSensoryDecisionMaking",
