@@ -64,8 +64,8 @@ def save(path: str | os.PathLike[str], state: State, settings: dict[str, Any]) -
     files.write(path, {**arrays, "description": np.array(json.dumps(description))})
 
 
-def load(path: str | os.PathLike[str], settings: dict[str, Any], kind: type[Stack]) -> State | None:
-    """Return the state of a checkpoint with parameters of that kind, or None if there is no such file.
+def load(path: str | os.PathLike[str], settings: dict[str, Any], like: Stack) -> State | None:
+    """Return the state of a checkpoint with parameters named as those of `like`, or None if there is no such file.
 
     Raises
     ------
@@ -87,15 +87,14 @@ def load(path: str | os.PathLike[str], settings: dict[str, Any], kind: type[Stac
             f"settings it was written with."
         )
 
-    def group(name: str) -> dict[str, Array]:
-        return {key.split("/", 1)[1]: value for key, value in found.items() if key.startswith(name + "/")}
+    def group(name: str) -> Stack:
+        return like._make(found[f"{name}/{field}"] for field in like._fields)
 
-    moments = Moments(description["count"], kind(**group("first")), kind(**group("second")))
     return State(
         description["step"],
-        kind(**group("parameters")),
-        moments,
-        group("records"),
+        group("parameters"),
+        Moments(description["count"], group("first"), group("second")),
+        {key.split("/", 1)[1]: value for key, value in found.items() if key.startswith("records/")},
         found["losses"],
         description["parts"],
     )

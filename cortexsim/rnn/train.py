@@ -199,7 +199,7 @@ def train(
         raise FileNotFoundError(
             f"The folder of checkpoint {os.fspath(checkpoint)!r} must exist, but does not; make it."
         )
-    found = None if checkpoint is None else checkpoints.load(checkpoint, settings, type(parameters))
+    found = None if checkpoint is None else checkpoints.load(checkpoint, settings, parameters)
     kept = "" if checkpoint is None else f" What was reached before is kept in {os.fspath(checkpoint)!r}."
     stopped: Literal["goal", "steps", "callback"] = "steps"
     with (
