@@ -270,6 +270,30 @@ def _errors(logits, n_steps, n_trials, n_out, pad, bias, target, weight, window,
 
 
 @inline
+def _read_back(
+    rates, t0, n_steps, n_trials, line, out_weights, out_weights_t, bias, target, weight, window, read, logits,
+    by_read, by_output, first_out, n_from, n_out, pad, kind, with_bias, d_out_weights, d_out_bias, losses,
+):
+    """Set by_output[step, row], what the errors of some steps give back to the rates; add to loss and gradients."""
+    n_lines = n_steps * n_trials
+    _gather(rates, (t0 + 1) * n_trials * line, line, first_out, n_from, n_lines, read)
+    multiply(read, 0, n_from, 1, out_weights_t, 0, pad, logits, 0, pad, n_lines, pad, n_from, False)
+    if kind == LOGISTIC:
+        _errors(logits, n_steps, n_trials, n_out, pad, bias, target, weight, window, LOGISTIC, losses)
+    else:
+        _errors(logits, n_steps, n_trials, n_out, pad, bias, target, weight, window, kind, losses)
+    multiply(logits, 0, 1, pad, read, 0, n_from, d_out_weights, 0, n_from, pad, n_from, n_lines, True)
+    if with_bias:
+        for k in range(n_lines):
+            for i in range(0, pad, 4):
+                store(d_out_bias, i, load(d_out_bias, i, 4) + load(logits, k * pad + i, 4))
+    multiply(logits, 0, pad, 1, out_weights, 0, n_from, by_read, 0, n_from, n_lines, n_from, pad, False)
+    for k in range(n_lines):
+        for i in range(0, n_from, 4):
+            store(by_output, k * line + first_out + i, load(by_read, k * n_from + i, 4))
+
+
+@inline
 def _relax_back(
     rates, targets, leak, carry, into, by_output, deltas, d_drive, waiting, waiting_trial, now, j, base, row, penalty,
     activity, beta, lead, stale, strategic, rate_form, activation, inside, mixes, sets_out, mixes_trial,
@@ -356,22 +380,11 @@ def backward(
         if window >= 0:
             t0 = max(t0, starts[window] if inside else stops[window])
         if inside:
-            n_lines = (t1 - t0) * n_trials
-            _gather(rates, (t0 + 1) * row, line, first_out, n_from, n_lines, read)
-            multiply(read, 0, n_from, 1, out_weights_t, 0, pad, logits, 0, pad, n_lines, pad, n_from, False)
-            if kind == LOGISTIC:
-                _errors(logits, t1 - t0, n_trials, n_out, pad, bias, target, weight, window, LOGISTIC, losses)
-            else:
-                _errors(logits, t1 - t0, n_trials, n_out, pad, bias, target, weight, window, kind, losses)
-            multiply(logits, 0, 1, pad, read, 0, n_from, d_out_weights, 0, n_from, pad, n_from, n_lines, True)
-            if with_bias:
-                for k in range(n_lines):
-                    for i in range(0, pad, 4):
-                        store(d_out_bias, i, load(d_out_bias, i, 4) + load(logits, k * pad + i, 4))
-            multiply(logits, 0, pad, 1, out_weights, 0, n_from, by_read, 0, n_from, n_lines, n_from, pad, False)
-            for k in range(n_lines):
-                for i in range(0, n_from, 4):
-                    store(by_output, k * line + first_out + i, load(by_read, k * n_from + i, 4))
+            _read_back(
+                rates, t0, t1 - t0, n_trials, line, out_weights, out_weights_t, bias, target, weight, window, read,
+                logits, by_read, by_output, first_out, n_from, n_out, pad, kind, with_bias, d_out_weights, d_out_bias,
+                losses,
+            )
         penalty = penalties[epoch]
         activity = spread(ZERO, WIDTH)
         base = epoch * row
