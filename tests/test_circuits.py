@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+from collections import namedtuple
 
 import numpy as np
 import plain
@@ -64,6 +65,24 @@ def test_compiled_equals_plain_numpy(small):
     fast = states(small, drive(small), duration=150, noise=noise, every=0.5)[0]
     slow = plain.simulate(small, drive(small), steps=300, dt=0.5, noise=noise)
     np.testing.assert_allclose(fast, slow[:-1], rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("small", [n for n, c in circuits.ALL.items() if c.from_rates], indirect=True)
+def test_rates_given_from_outside_reach_other_areas_as_those_of_the_circuit_itself_do(small):
+    """`from_rates` on the rates of a run repeats all that other areas read in it, bit by bit."""
+    circuit, names = small.circuit, small.circuit.state_names()
+    noise = np.random.default_rng(0).normal(size=(100, len(small.areas), len(circuit.noise)))
+    run = plain.simulate(small, drive(small), steps=100, dt=0.5, noise=noise)
+    by_trial, by_area = small.parameters(1)
+    numbers = {k: v[0] for k, v in {**by_trial, **by_area}.items()}
+    given = circuit.excitatory + circuit.inhibitory
+    X, Rates, P = (namedtuple(k, v) for k, v in (("X", names), ("Rates", given), ("P", numbers)))
+    assert not np.array_equal(run[0], run[-1])
+    x = X(*run[0])
+    for now in run[1:]:
+        x = X(*circuit.from_rates(x, Rates(*(now[names.index(name)] for name in given)), P(**numbers), 0.5))
+        for name in {*given, *(pathway.source for pathway in circuit.pathways)}:
+            assert np.array_equal(getattr(x, name), now[names.index(name)]), name
 
 
 def test_both_layouts_of_the_lanes_give_the_same_bits(small):

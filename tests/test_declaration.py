@@ -26,6 +26,17 @@ def slope(text):
     return staticmethod(scope["derivative"])
 
 
+def given(text):
+    """Return a from_rates whose body is `return text`."""
+    scope = {"np": np}
+    exec(f"def from_rates(x, rates, p, dt):\n    return {text}", scope)
+    return staticmethod(scope["from_rates"])
+
+
+PAIR = {"state": (Variable("r", "Hz", "r"), Variable("q", "Hz", "q")), "derivative": slope("(-x.r, -x.q)")}
+RATE = {"excitatory": ("r",)}
+
+
 @pytest.mark.parametrize(
     ("members", "error", "message"),
     [
@@ -42,6 +53,14 @@ def slope(text):
         ({"pathways": (Pathway("r", source="q", weights="fln"),)}, ValueError, "Unknown source 'q' in pathway 'r'"),
         ({"pathways": (Pathway("r", source="r", weights="w"),)}, ValueError, "takes the weights 'w'.*returned 'fln'"),
         ({"weights": lambda self, c: {"fln": np.ones((2, 3))}}, ValueError, r"shape \(2, 2\), but have \(2, 3\)"),
+        ({"excitatory": ("q",)}, ValueError, "Unknown variable 'q' in `excitatory` and `inhibitory` of Toy"),
+        ({"excitatory": ("r",), "inhibitory": ("r",)}, ValueError, "'r' stands twice"),
+        ({**PAIR, "inhibitory": ("r", "q")}, ValueError, "must name one variable at most"),
+        ({"from_rates": given("(rates.r,)")}, ValueError, "gives `from_rates`, but no `excitatory`"),
+        ({**RATE, "from_rates": given("(rates.q,)")}, ValueError, r"reads rates\.q.*Known: r\."),
+        ({**RATE, "from_rates": given("(p.tauu,)")}, ValueError, r"reads p\.tauu.*did you mean 'tau'"),
+        ({**RATE, "from_rates": given("rates.r")}, ValueError, "`from_rates` of Toy must return a tuple of 1 values"),
+        ({**RATE, "from_rates": given("(np.sin(x.r),)")}, ValueError, r"uses np\.sin"),
         ({"modulate": lambda *a: {"tauu": np.ones(2)}}, ValueError, "returned 'tauu', which.*did you mean 'tau'"),
     ],
 )
@@ -52,3 +71,4 @@ def test_what_does_not_fit_is_refused(members, error, message):
 
 def test_what_fits_is_accepted():
     cx.Model(pair(), circuit())
+    cx.Model(pair(), circuit(**RATE, from_rates=given("(rates.r + dt / p.tau * x.r,)")))

@@ -39,6 +39,11 @@ def step(x: Any, longrange: Any, stimulus: Any, noise: Any, p: Any, dt: Any) -> 
     return x.r_E + dt * slope_E + kick * noise.E, x.r_I + dt * slope_I
 
 
+def from_rates(x: Any, rates: Any, p: Any, dt: Any) -> tuple[Any, ...]:
+    """Return the given rates, which are all that there is."""
+    return rates.r_E, rates.r_I
+
+
 def grade(maps: xr.Dataset, areas: Sequence[str], fln: Any, p: Mapping[str, Floats]) -> dict[str, Floats]:
     """Return excitation graded by the hierarchy, and the background currents that make the resting rates a fixed point.
 
@@ -147,6 +152,9 @@ class Chaudhuri2015(Circuit):
     citation: ClassVar[str] = _CITATION
     pulse_amplitude: ClassVar[float] = 41.8646 / 0.066
     step = staticmethod(step)
+    excitatory: ClassVar[tuple[str, ...]] = ("r_E",)
+    inhibitory: ClassVar[tuple[str, ...]] = ("r_I",)
+    from_rates = staticmethod(from_rates)
 
     def modulate(
         self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Any], p: Mapping[str, Floats]
@@ -170,8 +178,17 @@ def nonlinear_step(x: Any, longrange: Any, stimulus: Any, noise: Any, p: Any, dt
     r_E = abbott_chance(p.a * I_E - p.b, p.d)
     f_I = np.maximum(p.beta_I * (p.w_IE * S_E - p.w_II * x.r_I) + p.r0_I, 0.0)
     r_I = x.r_I + (dt / p.tau_I) * (f_I - x.r_I)
-    S_E_next = S_E - (dt / p.tau_E) * S_E + (1e-3 * dt * p.gamma) * (1 - S_E) * r_E
-    return r_E, r_I, S_E, S_E_next
+    return r_E, r_I, S_E, gating(S_E, r_E, p, dt)
+
+
+def gating(S_E: Any, r_E: Any, p: Any, dt: Any) -> Any:
+    """Return the excitatory gating one Euler step later."""
+    return S_E - (dt / p.tau_E) * S_E + (1e-3 * dt * p.gamma) * (1 - S_E) * r_E
+
+
+def nonlinear_from_rates(x: Any, rates: Any, p: Any, dt: Any) -> tuple[Any, ...]:
+    """Return the given rates, the gating of their step, and that of the next, which r_E drives."""
+    return rates.r_E, rates.r_I, x.S_E_next, gating(x.S_E_next, rates.r_E, p, dt)
 
 
 # A run starts near rest, with a gating that is stationary at the first step.
@@ -244,6 +261,9 @@ class Chaudhuri2015Nonlinear(Circuit):
     citation: ClassVar[str] = _CITATION
     pulse_amplitude: ClassVar[float] = 200.0
     step = staticmethod(nonlinear_step)
+    excitatory: ClassVar[tuple[str, ...]] = ("r_E",)
+    inhibitory: ClassVar[tuple[str, ...]] = ("r_I",)
+    from_rates = staticmethod(nonlinear_from_rates)
 
     def modulate(
         self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Any], p: Mapping[str, Floats]

@@ -118,6 +118,12 @@ class Circuit:
     functions alone (exp, expm1, log, tanh, sqrt, where, maximum, minimum, abs) and no `if`: the same source runs on
     NumPy arrays and, compiled, on SIMD registers.
 
+    For an area whose rates a trained network gives, it also names its `excitatory` rates, in the order of the channels
+    that other areas can tell apart, and the rate of its interneurons, if one variable is that (`inhibitory`).
+    `from_rates` then is a function of the same kind: from_rates(x, rates, p, dt) returns all state variables one step
+    later, where `rates` has the fields `excitatory + inhibitory`, the rates at the end of the step. Gating that other
+    areas read follows by the circuit's own equations; what only the area itself reads may stay as it is.
+
     A numeric parameter takes a number, a sequence with one value per trial, or a DataArray over `area`.
     """
 
@@ -130,6 +136,9 @@ class Circuit:
     citation: ClassVar[str] = ""
     step: ClassVar[Callable[..., tuple[Any, ...]] | None] = None
     derivative: ClassVar[Callable[..., tuple[Any, ...]] | None] = None
+    excitatory: ClassVar[tuple[str, ...]] = ()
+    inhibitory: ClassVar[tuple[str, ...]] = ()
+    from_rates: ClassVar[Callable[..., tuple[Any, ...]] | None] = None
 
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):

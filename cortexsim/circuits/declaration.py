@@ -20,7 +20,7 @@ _KNOWN = frozenset({"abs", "absolute", "exp", "expm1", "log", "maximum", "minimu
 
 @functools.cache
 def check_equation(circuit: type[Circuit], area_parameters: frozenset[str]) -> None:
-    """Run a circuit's equation once on two areas and see that it reads and returns what the class declares.
+    """Run a circuit's functions once on two areas and see that they read and return what the class declares.
 
     Parameters
     ----------
@@ -32,8 +32,8 @@ def check_equation(circuit: type[Circuit], area_parameters: frozenset[str]) -> N
     Raises
     ------
     ValueError
-        If a name is declared twice or unknown, the equation returns another number of values than `state` has, or noise
-        is declared beside a `derivative`.
+        If a name is declared twice or unknown, a function returns another number of values than `state` has, noise is
+        declared beside a `derivative`, or `from_rates` without `excitatory`.
     TypeError
         If the class gives neither `step` nor `derivative`, or both.
     """
@@ -65,16 +65,50 @@ def check_equation(circuit: type[Circuit], area_parameters: frozenset[str]) -> N
         "noise": circuit.noise,
         "p": parameters,
     }
-    arguments = {kind: namedtuple(kind, names)(*(np.ones(2) for _ in names)) for kind, names in records.items()}
     if circuit.derivative is not None:
-        del arguments["noise"]
-    _check_numpy(name, equation)
+        del records["noise"]
+    what = "step" if circuit.step else "derivative"
+    _check_function(name, what, equation, records, (0.1,) if circuit.step else (), states)
+    _check_from_rates(circuit, states, parameters)
+
+
+def _check_from_rates(circuit: type[Circuit], states: tuple[str, ...], parameters: tuple[str, ...]) -> None:
+    """See that an area whose rates are given is declared as it should be."""
+    name = circuit.__name__
+    rates = _checks.check_unique(
+        circuit.excitatory + circuit.inhibitory, what="variable", where=f"`excitatory` and `inhibitory` of {name}"
+    )
+    for rate in rates:
+        _checks.check_known(rate, states, what="variable", where=f"`excitatory` and `inhibitory` of {name}")
+    if len(circuit.inhibitory) > 1:
+        raise ValueError(f"`inhibitory` of {name} must name one variable at most, but names {circuit.inhibitory}.")
+    if circuit.from_rates is None:
+        return
+    if not circuit.excitatory:
+        raise ValueError(
+            f"{name} gives `from_rates`, but no `excitatory`; name the variables that are given from outside."
+        )
+    _check_function(
+        name, "from_rates", circuit.from_rates, {"x": states, "rates": rates, "p": parameters}, (0.1,), states
+    )
+
+
+def _check_function(
+    name: str,
+    what: str,
+    function: Any,
+    records: Mapping[str, tuple[str, ...]],
+    dt: tuple[float, ...],
+    states: tuple[str, ...],
+) -> None:
+    """Run a function of a circuit on named tuples with these fields, and see that it returns one value per state."""
+    arguments = [namedtuple(kind, fields)(*(np.ones(2) for _ in fields)) for kind, fields in records.items()]
+    _check_numpy(name, function)
     try:
         with np.errstate(all="ignore"):
-            out = equation(*arguments.values(), *((0.1,) if circuit.step else ()))
+            out = function(*arguments, *dt)
     except AttributeError as error:
         raise _unknown_name(name, records, error) from error
-    what = "step" if circuit.step else "derivative"
     if not isinstance(out, tuple) or len(out) != len(states):
         got = len(out) if isinstance(out, tuple) else f"a {type(out).__name__}"
         raise ValueError(

@@ -36,6 +36,17 @@ def step(x: Any, longrange: Any, stimulus: Any, noise: Any, p: Any, dt: Any) -> 
     return r + excitatory_gating(local, r, 1.0, 1.0, p, dt) + inhibition_and_adaptation(x, r, p, dt) + eta
 
 
+def from_rates(x: Any, rates: Any, p: Any, dt: Any) -> tuple[Any, ...]:
+    """Return the given rates of E1 and E2 and the gating that they drive; interneurons stay as they are."""
+    local = (x.S_NMDA1, x.S_NMDA2, x.S_AMPA1, x.S_AMPA2)
+    r = (rates.r_E1, rates.r_E2)
+    interneurons = (x.r_PV, x.r_SST1, x.r_SST2, x.r_VIP1, x.r_VIP2)
+    inhibition = (x.S_PV, x.S_SST1, x.S_SST2, x.S_VIP1, x.S_VIP2, x.S_dendrite1, x.S_dendrite2)
+    adaptation = (x.a_E1, x.a_E2, x.a_SST1, x.a_SST2, x.a_VIP1, x.a_VIP2)
+    eta = (x.eta_E1, x.eta_E2, x.eta_PV, x.eta_SST1, x.eta_SST2, x.eta_VIP1, x.eta_VIP2)
+    return r + interneurons + excitatory_gating(local, r, 1.0, 1.0, p, dt) + inhibition + adaptation + eta
+
+
 def noise_currents(x: Any, noise: Any, p: Any, dt: Any) -> tuple[Any, ...]:
     """Return the Ornstein-Uhlenbeck currents (nA) of the seven populations."""
     kick = p.sigma * np.sqrt(dt / p.tau_AMPA)
@@ -385,6 +396,8 @@ class FroudistWalsh2021(Circuit):
     maps: ClassVar[tuple[str, ...]] = ("spine_count", "d1")
     citation: ClassVar[str] = "Froudist-Walsh et al. 2021, Neuron 109:3500, doi 10.1016/j.neuron.2021.08.024"
     step = staticmethod(step)
+    excitatory: ClassVar[tuple[str, ...]] = ("r_E1", "r_E2")
+    from_rates: ClassVar[Any] = staticmethod(from_rates)
 
     def __post_init__(self) -> None:
         super().__post_init__()

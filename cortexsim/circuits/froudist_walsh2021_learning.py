@@ -157,6 +157,7 @@ class FroudistWalsh2021Learning(FroudistWalsh2021):
     )
     recorded: ClassVar[tuple[str, ...]] = (*FroudistWalsh2021.recorded, "r_VTA_DA", "r_VTA_GABA", "DA")
     step = staticmethod(step)
+    from_rates: ClassVar[None] = None  # areas drive the VTA by all of their gating, and read dopamine anew
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -116,6 +116,7 @@ class FroudistWalsh2021Plasticity(FroudistWalsh2021):
     )
     maps: ClassVar[tuple[str, ...]] = (*FroudistWalsh2021.maps, "facilitation_baseline", "depression_baseline")
     step = staticmethod(step)
+    from_rates: ClassVar[None] = None  # a trained network has no plasticity of this kind
 
     def modulate(
         self, maps: xr.Dataset, areas: Sequence[str], weights: Mapping[str, Any], p: Mapping[str, Floats]

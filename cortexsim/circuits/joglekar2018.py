@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from cortexsim import _checks
-from cortexsim.circuits.chaudhuri2015 import derivative, grade
+from cortexsim.circuits.chaudhuri2015 import derivative, from_rates, grade
 from cortexsim.circuits.circuit import Circuit, Floats, Pathway, Variable, option, parameter
 
 if TYPE_CHECKING:
@@ -105,6 +105,9 @@ class Joglekar2018(Circuit):
     maps: ClassVar[tuple[str, ...]] = ("hierarchy",)
     citation: ClassVar[str] = "Joglekar et al. 2018, Neuron 98:222, doi 10.1016/j.neuron.2018.02.031"
     step = staticmethod(step)
+    excitatory: ClassVar[tuple[str, ...]] = ("r_E",)
+    inhibitory: ClassVar[tuple[str, ...]] = ("r_I",)
+    from_rates = staticmethod(from_rates)
 
     def __post_init__(self) -> None:
         _checks.check_known(self.regime, tuple(_REGIMES), what="regime", where="Joglekar2018")

@@ -42,21 +42,27 @@ def step(x: Any, longrange: Any, stimulus: Any, noise: Any, p: Any, dt: Any) -> 
     r_B = x.r_B + dt_r * (abbott_chance(p.a * I_B - p.b, p.d) - x.r_B)
     r_I = x.r_I + dt_r * (phi_I - x.r_I)
 
-    # Gating, from the old rates
+    S_A, S_B, S_I = gating(x, p, dt)
+    return p.active * r_A, p.active * r_B, p.active * r_I, S_A, S_B, S_I, eta_A, eta_B
+
+
+def gating(x: Any, p: Any, dt: Any) -> tuple[Any, Any, Any]:
+    """Return the gating of A, B and I one Euler step later, from the old rates."""
     gain_E = p.gamma_E * 1e-3 * dt
     gain_I = p.gamma_I * 1e-3 * dt
     dt_NMDA = dt / p.tau_NMDA
     dt_GABA = dt / p.tau_GABA
     return (
-        p.active * r_A,
-        p.active * r_B,
-        p.active * r_I,
         p.active * (x.S_A - dt_NMDA * x.S_A + gain_E * (1 - x.S_A) * x.r_A),
         p.active * (x.S_B - dt_NMDA * x.S_B + gain_E * (1 - x.S_B) * x.r_B),
         p.active * (x.S_I - dt_GABA * x.S_I + gain_I * x.r_I),
-        eta_A,
-        eta_B,
     )
+
+
+def from_rates(x: Any, rates: Any, p: Any, dt: Any) -> tuple[Any, ...]:
+    """Return the given rates, and the gating that the rates before them drive."""
+    S_A, S_B, S_I = gating(x, p, dt)
+    return rates.r_A, rates.r_B, rates.r_I, S_A, S_B, S_I, x.eta_A, x.eta_B
 
 
 _TABLE = "Mejias and Wang 2022, Methods"
@@ -189,6 +195,9 @@ class MejiasWang2022(Circuit):
     maps: ClassVar[tuple[str, ...]] = ("hierarchy",)
     citation: ClassVar[str] = "Mejias and Wang 2022, eLife 11:e72136, doi 10.7554/eLife.72136"
     step = staticmethod(step)
+    excitatory: ClassVar[tuple[str, ...]] = ("r_A", "r_B")
+    inhibitory: ClassVar[tuple[str, ...]] = ("r_I",)
+    from_rates = staticmethod(from_rates)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -40,6 +40,11 @@ def step(x: Any, longrange: Any, stimulus: Any, noise: Any, p: Any, dt: Any) -> 
     return x.r_E + dt * slope_E + kick * noise.E, x.r_I + dt * slope_I + kick * noise.I
 
 
+def from_rates(x: Any, rates: Any, p: Any, dt: Any) -> tuple[Any, ...]:
+    """Return the given activities, which are all that there is."""
+    return rates.r_E, rates.r_I
+
+
 @dataclass(frozen=True)
 class WilsonCowan(Circuit):
     r"""The equations of Wilson & Cowan 1972 in each area, with long-range excitation of E.
@@ -103,6 +108,9 @@ class WilsonCowan(Circuit):
     recorded: ClassVar[tuple[str, ...]] = ("r_E", "r_I")
     citation: ClassVar[str] = "Wilson & Cowan 1972, Biophys J 12:1, doi 10.1016/S0006-3495(72)86068-5"
     step = staticmethod(step)
+    excitatory: ClassVar[tuple[str, ...]] = ("r_E",)
+    inhibitory: ClassVar[tuple[str, ...]] = ("r_I",)
+    from_rates = staticmethod(from_rates)
 
     def weights(self, connectome: Connectome) -> dict[str, Any]:
         """Return the fractions of labelled neurons as they are."""

@@ -25,18 +25,28 @@ def step(x: Any, longrange: Any, stimulus: Any, noise: Any, p: Any, dt: Any) -> 
     r_1 = abbott_chance(p.a * I_1 - p.b, p.d)
     r_2 = abbott_chance(p.a * I_2 - p.b, p.d)
 
-    gain = p.gamma * 1e-3 * dt
-    dt_S = dt / p.tau_S
     dt_noise = dt / p.tau_noise
     kick = p.sigma * np.sqrt(dt_noise)
+    eta_1 = x.eta_1 - dt_noise * x.eta_1 + kick * noise.E1
+    eta_2 = x.eta_2 - dt_noise * x.eta_2 + kick * noise.E2
+    S_1, S_2 = gating(x, r_1, r_2, p, dt)
+    return S_1, S_2, r_1, r_2, eta_1, eta_2
+
+
+def gating(x: Any, r_1: Any, r_2: Any, p: Any, dt: Any) -> tuple[Any, Any]:
+    """Return the NMDA gating of both populations one Euler step later, from the new rates."""
+    gain = p.gamma * 1e-3 * dt
+    dt_S = dt / p.tau_S
     return (
         x.S_1 - dt_S * x.S_1 + gain * (1 - x.S_1) * r_1,
         x.S_2 - dt_S * x.S_2 + gain * (1 - x.S_2) * r_2,
-        r_1,
-        r_2,
-        x.eta_1 - dt_noise * x.eta_1 + kick * noise.E1,
-        x.eta_2 - dt_noise * x.eta_2 + kick * noise.E2,
     )
+
+
+def from_rates(x: Any, rates: Any, p: Any, dt: Any) -> tuple[Any, ...]:
+    """Return the given rates, and the gating that they drive."""
+    S_1, S_2 = gating(x, rates.r_1, rates.r_2, p, dt)
+    return S_1, S_2, rates.r_1, rates.r_2, x.eta_1, x.eta_2
 
 
 _PAPER = "Wong and Wang 2006, Appendix"
@@ -113,6 +123,8 @@ class WongWang2006(Circuit):
     recorded: ClassVar[tuple[str, ...]] = ("S_1", "S_2", "r_1", "r_2")
     citation: ClassVar[str] = "Wong and Wang 2006, J Neurosci 26:1314, doi 10.1523/JNEUROSCI.3733-05.2006"
     step = staticmethod(step)
+    excitatory: ClassVar[tuple[str, ...]] = ("r_1", "r_2")
+    from_rates = staticmethod(from_rates)
 
     def weights(self, connectome: Connectome) -> dict[str, Any]:
         """Return FLN as it is."""

@@ -92,9 +92,8 @@ def adjoint(
     graph = _Graph()
     arguments = []
     for argument, fields in groups.items():
-        tracers = [Tracer(graph, graph.leaf(argument, field)) for field in (("",) if fields is None else fields)]
-        record: Any = namedtuple(argument, fields or ())
-        arguments.append(tracers[0] if fields is None else record(*tracers))
+        made: list[Any] = [Tracer(graph, graph.leaf(argument, k)) for k in (("",) if fields is None else fields)]
+        arguments.append(made[0] if fields is None else namedtuple(argument, fields)(*made))
     results = [graph.lift(out) for out in function(*arguments)]
     gradients = _backward(graph, results, [graph.leaf(*pair) for pair in wanted])
     lines, reads = _written(graph, gradients)
