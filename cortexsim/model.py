@@ -203,6 +203,23 @@ class Model:
             raise ValueError(f"Delays need the distance of each connection, but {pair} has none.")
         return np.rint(distance / (self.conduction_speed * dt)).astype(np.int64)
 
+    def lanes(self, run: Any, parameters: Any) -> Any:
+        """Return the buffers of a checked run (`plan.Plan`), whose parameters are those at its start."""
+        from cortexsim.kernel.lanes import Lanes
+
+        return Lanes(
+            self, run.trials, run.channels, run.record, run.dtype, run.dt, run.first_step, run.start, run.history,
+            parameters,
+        )  # fmt: skip
+
+    def input_names(self, area: str) -> tuple[str, ...]:
+        """Return what a stimulus can drive in an area."""
+        return tuple(v.name for v in self.circuit.inputs)
+
+    def described(self, extras: Mapping[str, NDArray[Any]]) -> xr.Dataset:
+        """Return what a result has besides, labelled: the model's own variables, and in `attrs` its provenance."""
+        return xr.Dataset()
+
     @functools.cached_property
     def area_maps(self) -> xr.Dataset:
         """The gradients of the model's areas, in their order."""

@@ -38,6 +38,7 @@ class Plan:
     first_step: int
     start: NDArray[Any] | None
     history: NDArray[Any] | None
+    origin: xr.Dataset | None
     threads: int
 
     def only(self, which: Sequence[int]) -> Plan:
@@ -53,6 +54,7 @@ class Plan:
             given=self.given if len(self.given) == 1 else self.given[list(which)],
             start=None if self.start is None else self.start[list(which)],
             history=None if self.history is None else self.history[list(which)],
+            origin=None if self.origin is None else self.origin.isel(trial=_of(self.origin, which)),
         )
 
     @property
@@ -74,6 +76,11 @@ class Plan:
     def samples(self) -> int:
         """Number of samples."""
         return -(-self.steps // self.every_steps)
+
+
+def _of(origin: xr.Dataset, which: Sequence[int]) -> list[int]:
+    """Return the positions of trials in a result, which has them all or one for all."""
+    return list(which) if origin.sizes["trial"] > 1 else [0] * len(which)
 
 
 def check(
@@ -130,6 +137,7 @@ def check(
         first_step=first_step,
         start=start,
         history=history,
+        origin=state if isinstance(state, xr.Dataset) else None,
         threads=_processors() if threads is None else _checks.check_count("threads", threads),
     )
 
@@ -188,15 +196,15 @@ def _stimuli(stimulus: Any, n_trials: int) -> tuple[Stimulus | None, ...]:
 
 def _channels(stimuli: Sequence[Stimulus | None], model: Model) -> tuple[tuple[str, str], ...]:
     """Return the (area, input) pairs that any stimulus drives, each once, in the order of the model."""
-    inputs = [v.name for v in model.circuit.inputs]
     found = set()
     for stimulus in stimuli:
         for part in stimulus.drives if stimulus is not None else ():
             where = type(part).__name__
             _checks.check_known(part.area, model.areas, what="area", where=where, listed="`connectome.areas`")
+            inputs = model.input_names(part.area)
             _checks.check_known(part.input, inputs, what="input", where=where)
             found.add((model.areas.index(part.area), inputs.index(part.input)))
-    return tuple((model.areas[a], inputs[i]) for a, i in sorted(found))
+    return tuple((model.areas[a], model.input_names(model.areas[a])[i]) for a, i in sorted(found))
 
 
 def _noise(noise: Any, model: Model, n_trials: int, steps: int) -> tuple[int, NDArray[Any]]:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -135,7 +135,7 @@ def simulate(
             f"GiB that are free; "
             f"record fewer variables, raise `every` = {every:g} ms, or run fewer trials at a time."
         )
-    return _label(run, *_run_all(run, progress))
+    return _label(run, _run_all(run, progress))
 
 
 def memory_estimate(
@@ -169,7 +169,16 @@ def memory_estimate(
     return item * (recorded * trials * samples * n_areas + 2 * lanes * fields) + held
 
 
-def _run_all(run: Plan, progress: bool | None) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+class _Ran(NamedTuple):
+    """What came out: record (variable, trial, time, area), last state, past that delays need, and the model's extras."""
+
+    record: NDArray[Any]
+    final: NDArray[Any]
+    past: NDArray[Any]
+    extras: dict[str, NDArray[Any]]
+
+
+def _run_all(run: Plan, progress: bool | None) -> _Ran:
     """Run the trials that share their lesions side by side, since they share the long-range weights; see `_run`."""
     groups: dict[Any, list[int]] = {}
     for k in range(len(run.trials)):
@@ -177,25 +186,25 @@ def _run_all(run: Plan, progress: bool | None) -> tuple[NDArray[Any], NDArray[An
     if len(groups) == 1:
         return _run(run, progress)
     back = np.argsort(list(itertools.chain(*groups.values())))
-    records, finals, pasts = zip(*(_run(run.only(which), progress) for which in groups.values()), strict=True)
-    return np.concatenate(records, axis=1)[:, back], np.concatenate(finals)[back], np.concatenate(pasts)[back]
+    parts = [_run(run.only(which), progress) for which in groups.values()]
+    return _Ran(
+        np.concatenate([p.record for p in parts], axis=1)[:, back],
+        np.concatenate([p.final for p in parts])[back],
+        np.concatenate([p.past for p in parts])[back],
+        {name: np.concatenate([p.extras[name] for p in parts])[back] for name in parts[0].extras},
+    )
 
 
-def _run(run: Plan, progress: bool | None) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Run in chunks; return the record (variable, trial, time, area), the last state and the past that delays need."""
+def _run(run: Plan, progress: bool | None) -> _Ran:
+    """Run in chunks."""
     from tqdm import tqdm
-
-    from cortexsim.kernel.lanes import Lanes
 
     model, cuts, n_trials = run.model, perturbed.lesions(run.stimuli[0]), len(run.trials)
 
     def parameters(time: float) -> tuple[dict[str, Any], dict[str, Any]]:
         return model.parameters(n_trials, perturbed.changed(model, run.stimuli, n_trials, time))
 
-    lanes = Lanes(
-        model, run.trials, run.channels, run.record, run.dtype, run.dt, run.first_step, run.start, run.history,
-        parameters(run.first_step * run.dt),
-    )  # fmt: skip
+    lanes = model.lanes(run, parameters(run.first_step * run.dt))
     record = np.empty((len(run.record), len(run.trials), run.samples, len(run.model.areas)), dtype=run.dtype)
     chunk = int(np.clip(_CHUNK_WORK // lanes.count, 1, _CHUNK_STEPS))
     workers = min(run.threads, lanes.tiles)
@@ -225,7 +234,7 @@ def _run(run: Plan, progress: bool | None) -> tuple[NDArray[Any], NDArray[Any], 
             bar.set_description(None, refresh=False)
             bar.update(n * run.dt)
     perturbed.blank(record, cuts, model.areas, run.times)
-    return record, lanes.state(), lanes.history(run.first_step + run.steps)
+    return _Ran(record, lanes.state(), lanes.history(run.first_step + run.steps), lanes.extras())
 
 
 def _advance(
@@ -256,7 +265,7 @@ def _report_divergence(run: Plan, lanes: Any, done: int, n: int, record: NDArray
             )
 
 
-def _label(run: Plan, records: NDArray[Any], final: NDArray[Any], history: NDArray[Any]) -> xr.Dataset:
+def _label(run: Plan, ran: _Ran) -> xr.Dataset:
     """Return the Dataset: names, units, coordinates and provenance."""
     model, circuit = run.model, run.model.circuit
     by_name = {v.name: v for v in circuit.state}
@@ -269,20 +278,21 @@ def _label(run: Plan, records: NDArray[Any], final: NDArray[Any], history: NDArr
             own[name] = xr.Variable("trial", list(value), {"units": unit[0], "long_name": unit[1]})
     data = {
         name: xr.Variable(
-            ("trial", "time", "area"), records[k], {"units": by_name[name].unit, "long_name": by_name[name].meaning}
+            ("trial", "time", "area"), ran.record[k], {"units": by_name[name].unit, "long_name": by_name[name].meaning}
         )
         for k, name in enumerate(run.record)
     }
-    data["final_state"] = xr.Variable(("trial", "state", "area"), final, {"long_name": "state after the last step"})
+    data["final_state"] = xr.Variable(("trial", "state", "area"), ran.final, {"long_name": "state after the last step"})
     speed = {} if model.conduction_speed is None else {"conduction_speed_m_per_s": model.conduction_speed}
     if speed:
         past = {"long_name": "sources before the last step, newest first"}
-        data["final_history"] = xr.Variable(("trial", "lag", "source", "area"), history, past)
+        data["final_history"] = xr.Variable(("trial", "lag", "source", "area"), ran.past, past)
     shared = len(run.stimuli) == 1
     described = [json.loads(s.to_json()) if s is not None else [] for s in run.stimuli]
+    besides = model.described(ran.extras)
     return xr.Dataset(
-        data,
-        model.coordinates | xr.Coordinates(own),
+        {**data, **besides.data_vars},
+        model.coordinates | xr.Coordinates(own) | besides.coords,
         {
             "cortexsim_version": _version(),
             "circuit": type(circuit).__name__,
@@ -300,6 +310,7 @@ def _label(run: Plan, records: NDArray[Any], final: NDArray[Any], history: NDArr
             "dtype": str(run.dtype),
             "first_step": run.first_step,
             "last_step": run.first_step + run.steps,
+            **besides.attrs,
         },
     )
 

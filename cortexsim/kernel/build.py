@@ -43,7 +43,7 @@ def advance(circuit, area_parameters: tuple[str, ...], dtype: str):
     layout = Layout(circuit, area_parameters, dtype)
     text = source_text(layout)
     said = reading.digest(circuit.step or circuit.derivative)
-    digest = hashlib.sha256((text + said + _package_digest()).encode()).hexdigest()[:24]
+    digest = hashlib.sha256((text + said + package_digest()).encode()).hexdigest()[:24]
     return module(f"cortexsim_kernel_{digest}", text, Circuit=circuit).advance, layout
 
 
@@ -103,7 +103,7 @@ def compiled_before(advance_) -> bool:
 
 
 @functools.cache
-def _package_digest() -> str:
+def package_digest() -> str:
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {np.__version__}".encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())

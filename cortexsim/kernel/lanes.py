@@ -71,21 +71,20 @@ class Lanes:
         What `model.parameters` returns, where perturbations make it differ; None: the model's own.
     """
 
+    tables_only = False  # whether weights are laid out as tables even where a list would be faster
+
     def __init__(
         self, model, trials, channels, record, dtype, dt, first_step=0, start=None, history=None, parameters=None
     ):
         circuit, areas = model.circuit, model.areas
         per_trial, per_area = parameters or model.parameters(len(trials))
-        self._advance, self.layout = build.advance(type(circuit), tuple(sorted(per_area)), str(dtype))
+        self._advance, self.layout = self._compiled(type(circuit), tuple(sorted(per_area)), str(dtype))
         self.dtype = dtype
         self.width = self.layout.width
         self.n_areas, self.n_trials = len(areas), len(trials)
         area_blocks = -(-self.n_areas // self.width)
         trial_tiles = -(-self.n_trials // self.width)
-        # Lanes are areas of one trial, unless trials fill them better, or as well and share large weights.
-        by_trial, by_area = self.n_areas * trial_tiles, self.n_trials * area_blocks
-        large = len(self.layout.matrices) * self.n_areas**2 * self.dtype.itemsize > _CACHE
-        self.by_trial = by_trial < by_area or (by_trial == by_area and large)
+        self.by_trial = self._prefers_trials()
         self.tiles = trial_tiles if self.by_trial else self.n_trials
         self.blocks = self.n_areas if self.by_trial else area_blocks
         self.count = self.tiles * self.blocks * self.width
@@ -116,6 +115,18 @@ class Lanes:
         self.scale = np.array([inputs[i].scale for _, i in channels])
         self._recorded = np.array([self.layout.field("state", name) for name in record], dtype=np.int64)
 
+    def _compiled(self, circuit, area_parameters, dtype):
+        return build.advance(circuit, area_parameters, dtype)
+
+    def _prefers_trials(self):
+        """Whether lanes are trials: if these fill them better than areas of a trial, or as well and share large weights."""
+        by_trial, by_area = (
+            self.n_areas * -(-self.n_trials // self.width),
+            self.n_trials * -(-self.n_areas // self.width),
+        )
+        large = len(self.layout.matrices) * self.n_areas**2 * self.dtype.itemsize > _CACHE
+        return by_trial < by_area or (by_trial == by_area and large)
+
     def _fill(self, group, values):
         """Put arrays (trial, area) into the fields of a group."""
         first = self.layout.first[group]
@@ -139,7 +150,8 @@ class Lanes:
         elif matrices:
             present = functools.reduce(np.logical_or, [m != 0 for m in matrices])
             few = _SPARSE_BY_TRIAL if self.by_trial else _SPARSE_BY_AREA
-            if model.conduction_speed is not None or np.count_nonzero(present) < few * present.size:
+            sparse = model.conduction_speed is not None or np.count_nonzero(present) < few * present.size
+            if sparse and not self.tables_only:
                 target, self._senders = np.nonzero(present)
                 laid = [m[target, self._senders] for m in matrices]
         self._listed = target is not None
@@ -238,6 +250,10 @@ class Lanes:
         real = ~self._padding
         out[self._trial[real], :, self._area[real]] = np.moveaxis(self._states(), 2, 3)[real]
         return out
+
+    def extras(self):
+        """Return what a result has besides, arrays with the trials first, by name."""
+        return {}
 
     def copy(self):
         """Return a copy of the state and its past, for `restore`."""

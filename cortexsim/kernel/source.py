@@ -42,11 +42,14 @@ class Layout:
         Names of the parameters that differ between areas; they lie in the block. The others lie in a table per tile.
     dtype
         "float64" or "float32".
+    registers
+        Of a block's field; None: as many as suit the circuit.
     """
 
-    def __init__(self, circuit, area_parameters, dtype):
+    def __init__(self, circuit, area_parameters, dtype, registers=None):
         self.dtype = dtype
-        block_bytes = 64 if len(circuit.state) <= _FEW else register_bytes()
+        few = 64 if len(circuit.state) <= _FEW else register_bytes()
+        block_bytes = few if registers is None else registers * register_bytes()
         self.registers = block_bytes // register_bytes()
         self.width = block_bytes // np.dtype(dtype).itemsize
         # Blocks that share a call of the noise, which works on 8 float32 lanes at least.
@@ -196,10 +199,10 @@ def source_text(layout: Layout) -> str:
         store_state=indent("\n".join(stores), " " * 16),
         **{f"load_{group}": ", ".join(load_group(group)) for group in ("state", "longrange", "inputs", "noise")},
     )
-    return head + _couple_text(layout) + _listed_text(layout) + _draw_text(layout) + body
+    return head + couple_text(layout) + _listed_text(layout) + draw_text(layout) + body
 
 
-def _couple_text(layout):
+def couple_text(layout):
     """Return `couple`: in each lane the sum over source areas, in their order, of weight times source."""
     n = layout.width
     out = ["", "", "@inline", "def couple(buf, tile_base, weights, gathered, n_blocks, n_areas, by_trial):"]
@@ -308,7 +311,7 @@ def _listed_text(layout):
     return "\n".join(out) + "\n"
 
 
-def _draw_text(layout):
+def draw_text(layout):
     """Return `draw`: standard normals into the noise fields of all blocks, two groups of four variables at a time."""
     out = ["", "", "@inline", "def draw(buf, tile_base, keys, first_draw, n_draws, step, seed_low, seed_high):"]
     if not layout.noise:

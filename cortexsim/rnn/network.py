@@ -142,8 +142,8 @@ class Network:
     mask_seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("inputs", "outputs", "units"):
-            self._set(name, _checks.check_count(name, getattr(self, name)))
+        for name, least in (("inputs", 0), ("outputs", 0), ("units", 1)):
+            self._set(name, _checks.check_count(name, getattr(self, name), least=least))
         for name, known in (("form", FORMS), ("activation", ACTIVATIONS), ("readout", READOUTS)):
             _checks.check_known(getattr(self, name), known, what=name, where="Network")
         self._set("dt", _checks.check_positive("dt", self.dt, "ms"))
