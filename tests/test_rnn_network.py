@@ -166,15 +166,129 @@ def test_a_state_dict_is_that_of_three_linear_layers_and_comes_back(monkeypatch)
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_state_dict_with_connections_that_the_network_has_not_is_refused():
+def test_without_pytorch_a_state_dict_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'cortexsim\[torch\]'"):
+        rnn.to_state_dict(NETWORK, rnn.initialise(NETWORK, 1))
+
+
+def state_dict(network=NETWORK, **changes):
+    """Arrays of zeros by PyTorch's names, with `_` for the point in those that change."""
+    units, inputs, outputs = network.units, network.inputs, network.outputs
     arrays = {
-        "recurrent.weight": np.zeros((20, 20)),
-        "recurrent.bias": np.zeros(20),
-        "input.weight": np.ones((20, 3)),
-        "output.weight": np.zeros((2, 20)),
-        "output.bias": np.zeros(2),
+        "recurrent.weight": np.zeros((units, units)),
+        "recurrent.bias": np.zeros(units),
+        "input.weight": np.zeros((units, inputs)),
+        "output.weight": np.zeros((outputs, units)),
+        "output.bias": np.zeros(outputs),
     }
-    with pytest.raises(ValueError, match="0 but for units 0 to 7"):
-        rnn.from_state_dict(NETWORK, arrays)
-    everywhere = replace(NETWORK, input_units=None, output_units=None)
-    assert isinstance(rnn.from_state_dict(everywhere, arrays), Parameters)
+    return arrays | {name.replace("_", "."): values for name, values in changes.items()}
+
+
+@pytest.mark.parametrize(
+    ("network", "changes", "message"),
+    [
+        ({}, {"input_weight": np.ones((20, 3))}, "`input.weight` must be 0 but for units 0 to 7"),
+        ({}, {"output_weight": np.ones((2, 20))}, "`output.weight` must be 0 but for units 8 to 15"),
+        ({}, {"output_bias": np.ones(2)}, r"needs Network\(output_bias=True\)"),
+        ({"autapses": False}, {"recurrent_weight": np.eye(20)}, "0 where the mask of the network has no connection"),
+        ({"inhibitory": (16, 20)}, {"recurrent_weight": np.ones((20, 20))}, "signs of Dale's law"),
+        ({}, {"output_weight": np.zeros(20)}, r"`output.weight` must have the shape \(2, 20\), but has \(20,\)"),
+        ({}, {"hidden_weight": np.zeros(20)}, "must have the names recurrent.weight, .* but has .* hidden.weight"),
+    ],
+)
+def test_a_state_dict_with_what_the_network_has_not_is_refused(network, changes, message):
+    network = replace(NETWORK, **network)
+    assert isinstance(rnn.from_state_dict(network, state_dict()), Parameters)
+    with pytest.raises(ValueError, match=message):
+        rnn.from_state_dict(network, state_dict(**changes))
+
+
+def test_a_state_dict_that_lacks_a_name_is_refused():
+    lacking = state_dict()
+    del lacking["output.bias"]
+    with pytest.raises(ValueError, match="must have the names .* add zeros for a bias"):
+        rnn.from_state_dict(NETWORK, lacking)
+
+
+TORCH = "needs PyTorch, which comes with the extra cortexsim[torch]"
+
+
+def leaky_module(torch, network, dtype):
+    """A module of PyTorch with the layers that `to_state_dict` names, which knows no more of cortexsim."""
+    f = {"relu": torch.relu, "tanh": torch.tanh, "softplus": torch.nn.functional.softplus, "sigmoid": torch.sigmoid}
+    f = f[network.activation]
+    leak = torch.as_tensor(network.dt / np.broadcast_to(network.tau, network.units)).to(dtype)
+
+    class Leaky(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.recurrent = torch.nn.Linear(network.units, network.units, dtype=dtype)
+            self.input = torch.nn.Linear(network.inputs, network.units, bias=False, dtype=dtype)
+            self.output = torch.nn.Linear(network.units, network.outputs, dtype=dtype)
+
+        def forward(self, inputs):
+            """Return the outputs after each step, from inputs (step, trial, input)."""
+            x, outputs = torch.zeros((inputs.shape[1], network.units), dtype=dtype), []
+            for u in inputs:
+                if network.form == "rate":
+                    x = x + leak * (f(self.recurrent(x) + self.input(u)) - x)
+                else:
+                    x = x + leak * (self.recurrent(f(x)) + self.input(u) - x)
+                outputs.append(torch.sigmoid(self.output(x if network.form == "rate" else f(x))))
+            return torch.stack(outputs)
+
+    return Leaky()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_state_dict_goes_through_a_file_of_pytorch_and_comes_back_bit_by_bit(tmp_path, dtype):
+    torch = pytest.importorskip("torch", reason=TORCH)
+    p = rnn.initialise(NETWORK, 3, dtype=dtype)
+    torch.save(rnn.to_state_dict(NETWORK, p, 1), tmp_path / "networks.pt")
+    back = rnn.from_state_dict(NETWORK, torch.load(tmp_path / "networks.pt", weights_only=True))
+    for a, b in zip(back, p.select([1]), strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert a.dtype == dtype
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["rate", "current"])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "softplus", "sigmoid"])
+@pytest.mark.parametrize(("dtype", "error"), [("float32", 1e-6), ("float64", 1e-13)])
+def test_a_module_of_pytorch_with_these_weights_gives_the_same_outputs(form, activation, dtype, error):
+    """Outputs lie between 0 and 1; the error allowed is some roundings, as many as steps go into them."""
+    torch = pytest.importorskip("torch", reason=TORCH)
+    task = tasks.DelayedGo(warmup=50.0, fixation=100.0, stimulus=100.0, delay=100.0, response=300.0, jitter=0.0)
+    network = Network.for_task(task, units=20, released=True, form=form, activation=activation, output_bias=True)
+    bias_out = np.linspace(-1, 1, 2 * network.outputs, dtype=dtype).reshape(2, -1)
+    p = rnn.initialise(network, 2, dtype=dtype)._replace(bias_out=bias_out)
+    module = leaky_module(torch, network, getattr(torch, dtype))
+    module.load_state_dict(rnn.to_state_dict(network, p, 1))
+    trials = task.trials(4)
+    lengths = (trials.warmup, *trials.lengths)
+    inputs = np.repeat([trials.warmup_inputs, *trials.inputs_by_epoch], lengths, axis=0).astype(dtype)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(inputs)).numpy()[trials.warmup :]
+    with network.passes(dtype, threads=1) as passes:
+        (_, _), (found, _) = passes.outputs(p, trials, rnn.BPTT(), noise=False)
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_allclose(found, expected, rtol=0, atol=error)
+
+
+@pytest.mark.slow
+def test_imported_weights_are_copies_and_of_a_precision_that_networks_have():
+    torch = pytest.importorskip("torch", reason=TORCH)
+    everywhere = replace(NETWORK, input_units=None, output_units=None, output_bias=True)
+    module = leaky_module(torch, everywhere, torch.float32)
+    before = rnn.from_state_dict(everywhere, module.state_dict())
+    kept = module.recurrent.weight.detach().numpy().copy()
+    with torch.no_grad():
+        module.recurrent.weight.zero_()
+    np.testing.assert_array_equal(before.W_rec[0], kept)
+    for dtype, expected in ((torch.bfloat16, "float32"), (torch.float16, "float32"), (torch.float64, "float64")):
+        assert {v.dtype for v in rnn.from_state_dict(everywhere, module.to(dtype).state_dict())} == {np.dtype(expected)}
+    mixed = module.to(torch.float32).state_dict()
+    mixed["recurrent.bias"] = mixed["recurrent.bias"].double()
+    assert {v.dtype for v in rnn.from_state_dict(everywhere, mixed)} == {np.dtype("float64")}

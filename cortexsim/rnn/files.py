@@ -71,7 +71,9 @@ def to_state_dict(network: Network, parameters: Parameters, which: int = 0) -> d
     """Return one network as the state_dict of a PyTorch module of three linear layers.
 
     `recurrent` (with bias), `input` (without) and `output` (with bias) are torch.nn.Linear of all units: rows and
-    columns of units that receive no input or are not read are 0.
+    columns of units that receive no input or are not read are 0. With f and g the functions of the network, a step of
+    the rate form is ``r = r + dt / tau * (f(recurrent(r) + input(u)) - r)``, one of the current form
+    ``x = x + dt / tau * (recurrent(f(x)) + input(u) - x)``, and the outputs are ``g(output(r))``.
 
     Parameters
     ----------
@@ -87,10 +89,18 @@ def to_state_dict(network: Network, parameters: Parameters, which: int = 0) -> d
 
     Raises
     ------
-    ImportError
-        If PyTorch is not installed (`pip install cortexsim[torch]`).
+    IndexError
+        If there is no such network.
+    ModuleNotFoundError
+        If PyTorch is not installed; it comes with the extra ``cortexsim[torch]``.
     """
-    import torch
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "A state_dict holds tensors of PyTorch, which is not installed; get it by: pip install 'cortexsim[torch]'",
+            name=error.name,
+        ) from error
 
     network.check(parameters)
     one = Parameters(*(np.array(values[which]) for values in parameters))
@@ -111,6 +121,8 @@ def to_state_dict(network: Network, parameters: Parameters, which: int = 0) -> d
 def from_state_dict(network: Network, state_dict: Mapping[str, Any]) -> Parameters:
     """Return a stack of one network from the state_dict that `to_state_dict` describes.
 
+    The weights are copies, on the processor, in float64 where a tensor has that precision, else in float32.
+
     Parameters
     ----------
     network
@@ -124,33 +136,55 @@ def from_state_dict(network: Network, state_dict: Mapping[str, Any]) -> Paramete
 
     Raises
     ------
-    KeyError
-        If a name is missing.
     ValueError
-        If a shape does not fit, or units have inputs or outputs that the network does not give them.
+        If a name is missing or unknown, a shape does not fit, or a weight is not 0 that the network does not have: of a
+        unit without input or output, of a connection outside the mask or against Dale's law, or a bias of the outputs.
     """
-    arrays = {name: np.asarray(getattr(v, "detach", lambda v=v: v)()) for name, v in state_dict.items()}
-    into, out = arrays["input.weight"], arrays["output.weight"]
+    expected = {
+        "recurrent.weight": (network.units, network.units),
+        "recurrent.bias": (network.units,),
+        "input.weight": (network.units, network.inputs),
+        "output.weight": (network.outputs, network.units),
+        "output.bias": (network.outputs,),
+    }
+    if state_dict.keys() != expected.keys():
+        raise ValueError(
+            f"Argument `state_dict` must have the names {', '.join(expected)}, but has "
+            f"{', '.join(map(str, state_dict)) or 'none'}; name the layers of the module so, and add zeros for a bias "
+            f"that it has not."
+        )
+    arrays = {name: _array(state_dict[name]) for name in expected}
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"`{name}` must have the shape {shape}, but has {arrays[name].shape}.")
+    dtype = np.result_type(*arrays.values())
+    recurrent, bias, into, out, bias_out = (arrays[name].astype(dtype)[np.newaxis] for name in expected)
     for name, values, axis, units in (
-        ("input.weight", into, 0, network.receiving),
-        ("output.weight", out, 1, network.read),
+        ("input.weight", into, 1, network.receiving),
+        ("output.weight", out, 2, network.read),
     ):
-        others = np.delete(values, units, axis=axis)
-        if values.shape[axis] != network.units or others.any():
+        if np.delete(values, units, axis=axis).any():
             raise ValueError(
-                f"`{name}` must have {network.units} units and be 0 but for units {units.start} to {units.stop - 1}, "
-                f"but has the shape {values.shape}{' and others' if others.any() else ''}; see `Network.input_units` "
-                f"and `Network.output_units`."
+                f"`{name}` must be 0 but for units {units.start} to {units.stop - 1}, but is not; see "
+                f"`Network.input_units` and `Network.output_units`."
             )
-    parameters = Parameters(
-        arrays["recurrent.weight"][np.newaxis],
-        arrays["recurrent.bias"][np.newaxis],
-        into[np.newaxis, network.receiving],
-        out[np.newaxis, :, network.read],
-        arrays["output.bias"][np.newaxis],
-    )
-    network.check(parameters)
-    return parameters
+    if not np.array_equal(network.project(recurrent), recurrent, equal_nan=True):
+        raise ValueError(
+            "`recurrent.weight` must be 0 where the mask of the network has no connection, and have the signs of "
+            "Dale's law, but has not; `Network.project` sets to 0 what it forbids."
+        )
+    if bias_out.any() and not network.output_bias:
+        raise ValueError("`output.bias` must be 0, but is not; a bias of the outputs needs Network(output_bias=True).")
+    return Parameters(recurrent, bias, into[:, network.receiving], out[:, :, network.read], bias_out)
+
+
+def _array(values: Any) -> Array:
+    """Return a tensor, of whatever device and precision, or an array, in float32 or float64."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        values = values if str(values.dtype).endswith("float64") else values.float()
+    values = np.asarray(values)
+    return np.asarray(values, np.float64 if values.dtype == np.float64 else np.float32)
 
 
 def write(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
