@@ -59,14 +59,14 @@ def run(network, p, trials, rule, noise=None):
     a = network.leak(dt)
     keep, kick = 1 - dt / network.tau_noise, np.sqrt(2 * dt / network.tau_noise)
     eta, keys = noise if noise is not None else (0.0, None)
-    into, read, rate_form = network.receiving, network.read, network.form == "rate"
+    into, read_units, rate_form = network.receiving, network.read, network.form == "rate"
     tick = 0
 
     def rate(x):
         return x if rate_form else activate(x, network.activation)
 
     def logits_of(x):
-        return rate(x)[:, read] @ p.W_out.T + p.bias_out
+        return rate(x)[:, read_units] @ p.W_out.T + p.bias_out
 
     def epoch(x, inputs, length, last_of_trial, v):
         nonlocal eta, tick
@@ -108,17 +108,20 @@ def run(network, p, trials, rule, noise=None):
         x = states[-1]
         if ends[k]:
             v = x
-    logits = np.array([logits_of(x) for x in states])
-    rates = np.array([rate(x) for x in states])
+    return np.array([rate(x) for x in states]), read(network, np.array([logits_of(x) for x in states]))
+
+
+def read(network, logits):
+    """Outputs (time, trial, output)."""
     if network.readout == "sigmoid":
-        return rates, 1 / (1 + np.exp(-logits))
+        return 1 / (1 + np.exp(-logits))
     if network.readout == "softmax":
         e = np.exp(logits - logits.real.max(axis=2, keepdims=True))
-        return rates, e / e.sum(axis=2, keepdims=True)
-    return rates, logits
+        return e / e.sum(axis=2, keepdims=True)
+    return logits
 
 
-def loss(network, p, trials, rule, penalties, noise=None):
+def loss(network, p, trials, rule, penalties, noise=None, run=run):
     rates, y = run(network, p, trials, rule, noise)
     total = 0.0
     for w in trials.windows:
@@ -186,4 +189,4 @@ class Tiny(Task):
         return Draw(inputs, targets, {}, warmup=u[1:4].T.copy(), feedback=feedback)
 
 
-__all__ = ["EVALUATION", "TRAINING", "Tiny", "loss", "run", "start_noise"]
+__all__ = ["EVALUATION", "TRAINING", "Tiny", "loss", "random_step", "read", "run", "start_noise"]

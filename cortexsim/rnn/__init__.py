@@ -1,8 +1,9 @@
-"""Leaky recurrent networks that learn cognitive tasks: what they are, how they learn, and files of them."""
+"""Recurrent networks, leaky and gated, that learn cognitive tasks: what they are, how they learn, and files of them."""
 
 from cortexsim.rnn import rules
 from cortexsim.rnn.feedforward import Layer, propagate, unroll
 from cortexsim.rnn.files import from_state_dict, load_networks, save_networks, to_state_dict
+from cortexsim.rnn.gated import GatedNetwork, GatedParameters
 from cortexsim.rnn.initialise import initialise
 from cortexsim.rnn.loss import Penalties
 from cortexsim.rnn.network import Network, Parameters
@@ -20,6 +21,8 @@ __all__ = [
     "Annealing",
     "Cosine",
     "Exponential",
+    "GatedNetwork",
+    "GatedParameters",
     "Layer",
     "LearningRate",
     "Network",

@@ -14,6 +14,7 @@ from cortexsim.rnn import loss
 from cortexsim.rnn.network import Array, Network, Parameters
 
 if TYPE_CHECKING:
+    from cortexsim.rnn.gated import GatedNetwork
     from cortexsim.rnn.rules import Rule
     from cortexsim.tasks.task import Trials
 
@@ -28,7 +29,7 @@ def _four(n: int) -> int:
 class Layout:
     """Where rows and lines of a batch of trials begin: see `kernel.loops`."""
 
-    def __init__(self, network: Network, trials: int, dtype: np.dtype[Any]) -> None:
+    def __init__(self, network: Network | GatedNetwork, trials: int, dtype: np.dtype[Any]) -> None:
         self.network, self.trials, self.dtype = network, trials, dtype
         self.line = self._line(network.units)
         # Lines at powers of two share few places of the cache: 256 units take a quarter less time with 8 more
@@ -71,29 +72,34 @@ class Weights(NamedTuple):
         """Return the weights as the passes take them."""
         n, units = parameters.networks, layout.network.units
         W_rec, bias, W_in, W_out, bias_out = parameters
-        into, outputs, out = W_in.shape[1], *W_out.shape[1:]
+        into = W_in.shape[1]
         dtype = layout.dtype
         found = cls(
             np.zeros((n, layout.line, layout.line), dtype),
             np.zeros((n, layout.line, layout.line), dtype),
             np.zeros((n, layout.line), dtype),
             np.zeros((n, layout.channels, layout.into), dtype),
-            np.zeros((n, layout.pad_out, layout.out), dtype),
-            np.zeros((n, layout.out, layout.pad_out), dtype),
-            np.zeros((n, layout.trials, layout.pad_out), dtype),
+            *padded_readout(layout, W_out, bias_out),
         )
         found.W_rec[:, :units, :units] = W_rec
         found.W_rec_t[:, :units, :units] = W_rec.swapaxes(1, 2)
         found.bias[:, :units] = bias
         found.W_in_t[:, : W_in.shape[2], :into] = W_in.swapaxes(1, 2)
-        found.W_out[:, :outputs, :out] = W_out
-        found.W_out_t[:, :out, :outputs] = W_out.swapaxes(1, 2)
-        found.bias_out[:, :, :outputs] = bias_out[:, np.newaxis]
         return found
 
     def select(self, k: int) -> Weights:
         """Return those of one network, flat."""
         return Weights(*(values[k].ravel() for values in self))
+
+
+def padded_readout(layout: Layout, W_out: Array, bias_out: Array) -> tuple[Array, Array, Array]:
+    """Return W_out, its transpose, and the bias of each trial as the passes take them."""
+    n, outputs, out = W_out.shape
+    padded = np.zeros((n, layout.pad_out, layout.out), layout.dtype)
+    padded[:, :outputs, :out] = W_out
+    bias = np.zeros((n, layout.trials, layout.pad_out), layout.dtype)
+    bias[:, :, :outputs] = bias_out[:, np.newaxis]
+    return padded, np.ascontiguousarray(padded.swapaxes(1, 2)), bias
 
 
 class Sums:

@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any, Literal, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cortexsim import _checks
-from cortexsim.rnn.network import Network, Parameters
+from cortexsim.rnn.gated import GatedNetwork, GatedParameters
+from cortexsim.rnn.network import Array, Network, Parameters
 
 Scheme = Literal["released", "normal", "orthogonal"]
 SCHEMES: tuple[Scheme, ...] = ("released", "normal", "orthogonal")
 
 
+@overload
 def initialise(
     network: Network,
     networks: int = 1,
     *,
     seed: int = 0,
-    scheme: Scheme = "released",
+    scheme: Scheme | None = None,
     gain: float = 1.0,
     dtype: Any = "float32",
-) -> Parameters:
+) -> Parameters: ...
+
+
+@overload
+def initialise(
+    network: GatedNetwork,
+    networks: int = 1,
+    *,
+    seed: int = 0,
+    scheme: Scheme | None = None,
+    gain: float = 1.0,
+    dtype: Any = "float32",
+) -> GatedParameters: ...
+
+
+def initialise(
+    network: Network | GatedNetwork,
+    networks: int = 1,
+    *,
+    seed: int = 0,
+    scheme: Scheme | None = None,
+    gain: float = 1.0,
+    dtype: Any = "float32",
+) -> Parameters | GatedParameters:
     """Return weights of a stack of networks; network k of n is network k of m.
 
     Parameters
@@ -33,11 +60,16 @@ def initialise(
     seed
         Of the random numbers.
     scheme
+        None: "released" for leaky networks, "orthogonal" for gated ones, gate by gate; these know no "released".
+
         - "released": W_rec of standard deviation gain / units, and all others gain 1, as in the program of Soo, Goudar
           and Wang (NeurIPS 2023): a very weak recurrence.
         - "normal": W_rec gain / sqrt(connections of a unit), W_in and W_out 1 / sqrt(channels or units that enter), no
           bias.
         - "orthogonal": as "normal", but W_rec is gain times a random orthogonal matrix before the mask is laid on it.
+
+        Biases of gated networks are 0, but for those of the forget gate, 1 (Jozefowicz, Zaremba & Sutskever 2015,
+        https://proceedings.mlr.press/v37/jozefowicz15.html).
 
         With Dale's law weights take their unit's sign, and inhibitory ones are scaled up so that a unit's
         excitation and inhibition are equal in the mean.
@@ -59,14 +91,38 @@ def initialise(
     networks = _checks.check_count("networks", networks)
     seed = _checks.check_count("seed", seed, least=0)
     gain = _checks.check_not_negative("gain", gain)
-    _checks.check_known(scheme, SCHEMES, what="scheme", where="`initialise`")
-    return Parameters(
-        *map(np.stack, zip(*(_one(network, seed, k, scheme, gain, dtype) for k in range(networks)), strict=True))
-    )
+    gated = isinstance(network, GatedNetwork)
+    if scheme is None:
+        scheme = "orthogonal" if gated else "released"
+    known = SCHEMES[1:] if gated else SCHEMES
+    _checks.check_known(scheme, known, what="scheme", where=f"`initialise` of a {type(network).__name__}")
+    draws = (np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, k])) for k in range(networks))
+    if isinstance(network, GatedNetwork):
+        return GatedParameters(*_stacked((_gated(network, random, scheme, gain) for random in draws), dtype))
+    return Parameters(*_stacked((_leaky(network, random, scheme, gain) for random in draws), dtype))
 
 
-def _one(network: Network, seed: int, k: int, scheme: Scheme, gain: float, dtype: Any) -> tuple[Any, ...]:
-    random = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, k]))
+def _stacked(each: Iterator[tuple[Array, ...]], dtype: Any) -> list[Array]:
+    return [np.stack(values).astype(dtype) for values in zip(*each, strict=True)]
+
+
+def _gated(network: GatedNetwork, random: np.random.Generator, scheme: Scheme, gain: float) -> tuple[Array, ...]:
+    units, gates = network.units, network.gates
+    drawn = [random.standard_normal((units, units)) for _ in gates]
+    W_rec = [gain * (_orthogonal(W) if scheme == "orthogonal" else W / np.sqrt(units)) for W in drawn]
+    W_in = random.standard_normal((len(gates) * units, network.inputs)) / np.sqrt(network.inputs)
+    W_out = random.standard_normal((network.outputs, units)) / np.sqrt(units)
+    bias = np.repeat([float(gate == "forget") for gate in gates], units)
+    bias_rec = np.zeros(units if network.cell == "gru" else 0)
+    return np.concatenate(W_rec), bias, bias_rec, W_in, W_out, np.zeros(network.outputs)
+
+
+def _orthogonal(W: NDArray[np.float64]) -> NDArray[np.float64]:
+    q, r = np.linalg.qr(W)
+    return np.asarray(q * np.sign(np.diag(r)), np.float64)
+
+
+def _leaky(network: Network, random: np.random.Generator, scheme: Scheme, gain: float) -> tuple[Array, ...]:
     units = network.units
     into, out = (s.stop - s.start for s in (network.receiving, network.read))
     W_rec = random.standard_normal((units, units))
@@ -81,8 +137,7 @@ def _one(network: Network, seed: int, k: int, scheme: Scheme, gain: float, dtype
         W_in /= np.sqrt(network.inputs)
         W_out /= np.sqrt(out)
         if scheme == "orthogonal":
-            q, r = np.linalg.qr(W_rec)
-            W_rec = gain * q * np.sign(np.diag(r))
+            W_rec = gain * _orthogonal(W_rec)
         else:
             W_rec *= gain / np.sqrt(np.maximum(mask.sum(axis=1, keepdims=True), 1))
     signs = network.signs()
@@ -91,6 +146,4 @@ def _one(network: Network, seed: int, k: int, scheme: Scheme, gain: float, dtype
         inhibitory = int((signs < 0).sum())
         if 0 < inhibitory < units:
             W_rec[:, signs < 0] *= (units - inhibitory) / inhibitory
-    return tuple(
-        values.astype(dtype) for values in (np.where(mask, W_rec, 0), bias, W_in, W_out, np.zeros(network.outputs))
-    )
+    return np.where(mask, W_rec, 0), bias, W_in, W_out, np.zeros(network.outputs)

@@ -11,6 +11,7 @@ from cortexsim import _checks
 from cortexsim.rnn.network import Array, Network
 
 if TYPE_CHECKING:
+    from cortexsim.rnn.gated import GatedNetwork
     from cortexsim.tasks.task import Trials
 
 
@@ -34,7 +35,7 @@ class Penalties:
             object.__setattr__(self, name, _checks.check_not_negative(name, getattr(self, name)))
 
 
-def window_weights(network: Network, trials: Trials) -> Array:
+def window_weights(network: Network | GatedNetwork, trials: Trials) -> Array:
     """Return c of each window in the loss: sum c (y - target)^2 / 2, or -sum c target log y, over all its steps.
 
     The loss is a mean over the steps, trials and, for the squared error, outputs of each window.
@@ -43,7 +44,7 @@ def window_weights(network: Network, trials: Trials) -> Array:
     return np.array([w.weight / ((w.stop - w.start) * trials.n * outputs) for w in trials.windows])
 
 
-def activity_penalties(network: Network, trials: Trials, penalties: Penalties) -> Array:
+def activity_penalties(network: Network | GatedNetwork, trials: Trials, penalties: Penalties) -> Array:
     """Return what |r| of a unit, trial and step costs in each epoch."""
     counts = trials.penalised if trials.penalised.size else np.ones(len(trials.lengths), dtype=np.bool_)
     steps = int(trials.lengths[counts].sum())

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cortexsim import _checks
 from cortexsim.rnn import loss
 from cortexsim.rnn.buffers import Batch, Desk, Layout, Sums, Weights
+from cortexsim.rnn.learner import Stack
 from cortexsim.rnn.network import ACTIVATIONS, READOUTS, Array, Network, Parameters
 
 if TYPE_CHECKING:
@@ -53,12 +54,11 @@ class Passes:
     """
 
     def __init__(self, network: Network, dtype: Any = "float32", threads: int | None = None) -> None:
-        from cortexsim.rnn.kernel.build import loops
-
-        self.network, self.dtype = network, np.dtype(dtype)
+        self.network: Any = network
+        self.dtype = np.dtype(dtype)
         _checks.check_known(str(self.dtype), ("float32", "float64"), what="precision", where="the parameters")
         self.threads = processors() if threads is None else _checks.check_count("threads", threads)
-        self._loops = loops(str(self.dtype))
+        self._loops = self._compiled_loops()
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="cortexsim") if self.threads > 1 else None
         self._desks: dict[tuple[int, int], Desk] = {}
         self._layouts: dict[int, Layout] = {}
@@ -83,7 +83,7 @@ class Passes:
 
     def gradients(
         self,
-        parameters: Parameters,
+        parameters: Stack,
         trials: Trials,
         rule: Rule,
         *,
@@ -92,7 +92,7 @@ class Passes:
         step: int = 0,
         parts: int = 1,
         noise: bool = True,
-    ) -> tuple[Array, Parameters]:
+    ) -> tuple[Array, Stack]:
         """Return the loss of each network, and its gradient.
 
         Parameters
@@ -124,14 +124,14 @@ class Passes:
             raise ValueError(f"Argument `parts` must divide the {trials.n} trials, but is {parts}.")
         penalties = penalties or loss.Penalties(0.0, 0.0)
         layout = self._layout(trials.n // parts)
-        weights = Weights.padded(layout, parameters)
-        batch = Batch(layout, trials, rule, penalties)
-        sums = Sums(layout, parameters.networks * parts)
+        weights = self._padded(layout, parameters)
+        batch = self._batch(layout, trials, rule, penalties)
+        sums = self._sums(layout, parameters.networks * parts)
         key = (seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF, step, TRAINING)
 
         def work(desk: Desk, job: int) -> None:
             k, part = divmod(job, parts)
-            passage = Passage(self._loops, self.network, layout, batch, desk, noise)
+            passage = self._passage(layout, batch, desk, noise)
             passage.forward(weights.select(k), part * layout.trials, k, key)
             passage.backward(weights.select(k), part * layout.trials, sums, job)
 
@@ -140,7 +140,7 @@ class Passes:
 
     def outputs(
         self,
-        parameters: Parameters,
+        parameters: Stack,
         trials: Trials,
         rule: Rule,
         *,
@@ -166,8 +166,8 @@ class Passes:
         """
         self.network.check(parameters)
         layout = self._layout(min(tile, trials.n))
-        weights = Weights.padded(layout, parameters)
-        batch = Batch(layout, trials, rule, loss.Penalties(0.0, 0.0))
+        weights = self._padded(layout, parameters)
+        batch = self._batch(layout, trials, rule, loss.Penalties(0.0, 0.0))
         keep = np.arange(trials.steps) if steps is None else steps
         key = (seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF, step, EVALUATION)
         tiles = -(-trials.n // layout.trials)
@@ -184,7 +184,7 @@ class Passes:
             def work(desk: Desk, job: int, first: int = first, y: Array = y, r: Array | None = r) -> None:
                 k, piece = divmod(job, tiles)
                 at = slice(piece * layout.trials, (piece + 1) * layout.trials)
-                passage = Passage(self._loops, self.network, layout, batch, desk, noise)
+                passage = self._passage(layout, batch, desk, noise)
                 passage.forward(weights.select(first + k), at.start, first + k, key)
                 y[k, :, at] = passage.read_out(weights.select(first + k), 0, trials.steps)[keep]
                 if r is not None:
@@ -217,44 +217,72 @@ class Passes:
         key = (k, layout.trials)
         desk = self._desks.get(key)
         if desk is None or desk.steps < batch.steps or desk.epochs < batch.epochs:
-            desk = self._desks[key] = Desk(layout, batch.steps, batch.epochs, self.network.form == "current")
+            desk = self._desks[key] = self._new_desk(layout, batch)
         return desk
 
     def _collect(
-        self, parameters: Parameters, layout: Layout, sums: Sums, parts: int, penalties: loss.Penalties
-    ) -> tuple[Array, Parameters]:
-        network = self.network
-        n, units, into, out = parameters.networks, network.units, network.receiving, network.read
-
+        self, parameters: Stack, layout: Layout, sums: Sums, parts: int, penalties: loss.Penalties
+    ) -> tuple[Array, Stack]:
         def together(values: Array) -> Array:
-            return values.reshape(n, parts, *values.shape[1:]).sum(axis=1) if parts > 1 else values
+            return values.reshape(-1, parts, *values.shape[1:]).sum(axis=1) if parts > 1 else values
 
-        W_rec = together(sums.W_rec)[:, :units, :units]
         losses = together(sums.losses).sum(axis=1, dtype=np.float64)
+        gradient = self._gradient(sums, together)
         if penalties.weights > 0:
-            share = penalties.weights / units**2
-            W_rec = W_rec + self.dtype.type(share) * np.sign(parameters.W_rec)
+            share = penalties.weights / parameters.W_rec[0].size
+            gradient = gradient._replace(W_rec=gradient.W_rec + self.dtype.type(share) * np.sign(parameters.W_rec))
             losses = losses + share * np.abs(parameters.W_rec).sum(axis=(1, 2), dtype=np.float64)
-        gradient = Parameters(
-            W_rec,
+        return losses, gradient
+
+    # What differs between kinds of networks
+
+    def _compiled_loops(self) -> Any:
+        from cortexsim.rnn.kernel.build import loops
+
+        return loops(str(self.dtype))
+
+    def _padded(self, layout: Layout, parameters: Stack) -> Any:
+        return Weights.padded(layout, parameters)
+
+    def _batch(self, layout: Layout, trials: Trials, rule: Rule, penalties: loss.Penalties) -> Batch:
+        return Batch(layout, trials, rule, penalties)
+
+    def _sums(self, layout: Layout, jobs: int) -> Sums:
+        return Sums(layout, jobs)
+
+    def _new_desk(self, layout: Layout, batch: Batch) -> Desk:
+        return Desk(layout, batch.steps, batch.epochs, self.network.form == "current")
+
+    def _passage(self, layout: Layout, batch: Batch, desk: Any, noise: bool) -> Passage:
+        return Passage(self._loops, self.network, layout, batch, desk, noise)
+
+    def _gradient(self, sums: Any, together: Callable[[Array], Array]) -> Stack:
+        """Return the gradient without padding and penalties; `together` adds up the parts of a batch."""
+        network = self.network
+        units, into, out = network.units, network.receiving, network.read
+        return Parameters(
+            together(sums.W_rec)[:, :units, :units],
             together(sums.bias)[:, :units],
             together(sums.W_in)[:, : into.stop - into.start, : network.inputs],
             together(sums.W_out)[:, : network.outputs, : out.stop - out.start],
             together(sums.bias_out)[:, : network.outputs] * self.dtype.type(network.output_bias),
         )
-        return losses, gradient
 
 
 class Passage:
     """One network's way through one tile of a batch."""
 
-    def __init__(self, loops: Any, network: Network, layout: Layout, batch: Batch, desk: Desk, noise: bool) -> None:
+    def __init__(self, loops: Any, network: Any, layout: Layout, batch: Batch, desk: Any, noise: bool) -> None:
         self.loops, self.network, self.layout, self.batch, self.desk = loops, network, layout, batch, desk
         self.sigma = network.noise if noise else 0.0
-        self.form = (network.form == "rate", ACTIVATIONS.index(network.activation))
         self.kind = READOUTS.index(network.readout)
 
-    def forward(self, weights: Weights, first_trial: int, k: int, key: tuple[int, int, int, int]) -> None:
+    @property
+    def form(self) -> tuple[bool, int]:
+        """Whether it is the rate form, and the number of the activation."""
+        return self.network.form == "rate", ACTIVATIONS.index(self.network.activation)
+
+    def forward(self, weights: Any, first_trial: int, k: int, key: tuple[int, int, int, int]) -> None:
         """Run warm-up and trials."""
         batch, desk, layout, trials = self.batch, self.desk, self.layout, self.batch.trials
         tile = first_trial // layout.trials
@@ -286,11 +314,11 @@ class Passage:
             at_rest = {"relu": 0.0, "tanh": 0.0, "softplus": np.log(2.0), "sigmoid": 0.5}[self.network.activation]
             desk.rates[:row] = at_rest
 
-    def _until(self, weights: Weights, first: int, last: int, t: int) -> int:
+    def _until(self, weights: Any, first: int, last: int, t: int) -> int:
         batch = self.batch
         return self._advance(weights, self.desk.inputs, batch.lengths, first, last, t, int(batch.warmup[0]), True)
 
-    def _feed_back(self, weights: Weights, epoch: int, t: int, first_trial: int) -> None:
+    def _feed_back(self, weights: Any, epoch: int, t: int, first_trial: int) -> None:
         """Put the input that the answer brings into the epoch."""
         layout, channels = self.layout, self.network.inputs
         answer = self.read_out(weights, t - 1, t)[0].argmax(axis=1)
@@ -301,7 +329,7 @@ class Passage:
 
     def _advance(
         self,
-        weights: Weights,
+        weights: Any,
         inputs: Array,
         lengths: NDArray[np.int64],
         first: int,
@@ -325,7 +353,7 @@ class Passage:
             )
         )  # fmt: skip
 
-    def backward(self, weights: Weights, first_trial: int, sums: Sums, job: int) -> None:
+    def backward(self, weights: Any, first_trial: int, sums: Sums, job: int) -> None:
         """Add loss and gradients to the sums of a job."""
         batch, desk, layout, network = self.batch, self.desk, self.layout, self.network
         every, beta, lead, stale, strategic = batch.skips
@@ -348,7 +376,7 @@ class Passage:
             desk.inputs, layout.channels, layout.into, network.receiving.start, sums.W_in[job].ravel(), sums.bias[job],
         )  # fmt: skip
 
-    def read_out(self, weights: Weights, first: int, last: int) -> Array:
+    def read_out(self, weights: Any, first: int, last: int) -> Array:
         """Return the outputs (time, trial, output) of the steps first ... last - 1."""
         layout, desk, network = self.layout, self.desk, self.network
         outputs = np.empty((last - first, layout.trials, network.outputs), layout.dtype)
@@ -362,4 +390,4 @@ class Passage:
         """Return the rates (time, trial, unit) after each step."""
         layout, steps = self.layout, self.batch.steps
         rows = self.desk.rates[layout.row : (steps + 1) * layout.row].reshape(steps, layout.trials, layout.line)
-        return rows[:, :, : self.network.units]
+        return np.asarray(rows[:, :, : self.network.units])

@@ -18,7 +18,7 @@ from cortexsim.kernel import build, maths, random, simd
 from cortexsim.kernel.source import register_bytes
 from cortexsim.rnn.kernel.product import product_text
 
-_HEAD = '''"""Forward and backward pass of leaky networks in {dtype}; put together by cortexsim.rnn.kernel."""
+_HEAD = '''"""Forward and backward pass of networks in {dtype}; put together by cortexsim.rnn.kernel."""
 
 import numpy as np
 from numba import njit
@@ -32,15 +32,28 @@ FLOAT = inline(lambda x: {convert})
 '''
 
 
+_SHARED = (
+    "_drives", "_input_gradients", "_mix", "_read_back", "multiply", "random_step", "read_out", "start_noise"
+)  # fmt: skip
+
+
 @functools.cache
 def loops(dtype: str):
-    """Return the module of compiled loops for "float32" or "float64"."""
+    """Return the module of compiled loops of leaky networks for "float32" or "float64"."""
     size = register_bytes()
-    width = size // np.dtype(dtype).itemsize
+    return _module(dtype, product_text(size // np.dtype(dtype).itemsize, 32 if size == 64 else 16), "loops.py")
+
+
+@functools.cache
+def gated_loops(dtype: str):
+    """Return the module of compiled loops of gated networks; readout, noise and products are those of `loops`."""
+    return _module(dtype, f"from {loops(dtype).__name__} import {', '.join(_SHARED)}\n\n", "gated.py")
+
+
+def _module(dtype, before, body):
     convert = "x" if dtype == "float32" else "to_float64(x)"
-    head = _HEAD.format(dtype=dtype, width=width, convert=convert)
-    body = (Path(__file__).parent / "loops.py").read_text(encoding="utf-8")
-    text = head + product_text(width, 32 if size == 64 else 16) + body
+    head = _HEAD.format(dtype=dtype, width=register_bytes() // np.dtype(dtype).itemsize, convert=convert)
+    text = head + before + (Path(__file__).parent / body).read_text(encoding="utf-8")
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {np.__version__} {text}".encode())
     for part in (maths, random, simd):
         digest.update(Path(part.__file__).read_bytes())
