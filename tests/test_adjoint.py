@@ -5,6 +5,7 @@ from collections import namedtuple
 import numpy as np
 import pytest
 from numba import njit
+from systems import Linear
 
 import cortexsim as cx
 from cortexsim import circuits
@@ -100,6 +101,26 @@ def test_compiled_for_lanes_the_text_gives_the_numbers_of_numpy():
     wide = {kind: {k: np.resize(v, 8) for k, v in values.items()} for kind, values in given.items()}
     expected = [g + np.zeros(8) for g in function(*tuples(wide), DT, tuple(d))]
     np.testing.assert_allclose(out, expected, rtol=1e-12)
+
+
+def test_a_circuit_given_by_its_derivative_is_one_step_of_euler():
+    """x + dt (-x + g W x + I) / tau."""
+    groups = {"x": ("r",), "longrange": ("r",), "stimulus": ("I",), "noise": (), "p": ("tau", "g"), "dt": None}
+    found = adjoint(euler(Linear), groups, [("x", "r"), ("longrange", "r")])
+    P = namedtuple("P", ("tau", "g"))
+    got = defined(found)(None, None, None, None, P(10.0, 0.5), DT, (3.0,))
+    np.testing.assert_allclose(got, (3 * (1 - DT / 10), 3 * 0.5 * DT / 10), rtol=1e-15)
+    assert found.reads == {("p", "tau"), ("p", "g"), ("dt", "")}
+
+
+def test_rates_given_from_outside_get_their_gradient_through_the_gating():
+    circuit = circuits.WongWang2006
+    fields, p = {"x": circuit.state_names(), "rates": circuit.excitatory}, circuit()
+    found = adjoint(circuit.from_rates, {**fields, "p": circuit.parameter_names(), "dt": None}, [("rates", "r_1")])
+    x, d = namedtuple("X", fields["x"])(*np.full(6, 0.1)), np.arange(1.0, 7.0)
+    (got,) = defined(found)(x, None, p, DT, tuple(d))
+    np.testing.assert_allclose(got, d[2] + d[0] * p.gamma * 1e-3 * DT * 0.9, rtol=1e-15)
+    assert not {field for argument, field in found.reads if argument == "rates"}
 
 
 def gradient(function, *at, wanted=("a", "b")):

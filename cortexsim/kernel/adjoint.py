@@ -86,14 +86,15 @@ def adjoint(
     TypeError
         If the function uses a NumPy function whose derivative is not known here, or an `if`.
     """
+    known = {argument: ("",) if fields is None else tuple(fields) for argument, fields in groups.items()}
     for argument, field in wanted:
-        _checks.check_known(argument, tuple(groups), what="argument", where="`wanted`")
-        _checks.check_known(field, groups[argument] or ("",), what="field", where=f"`wanted`, argument {argument!r}")
+        _checks.check_known(argument, tuple(known), what="argument", where="`wanted`")
+        _checks.check_known(field, known[argument], what="field", where=f"`wanted`, argument {argument!r}")
     graph = _Graph()
     arguments = []
-    for argument, fields in groups.items():
-        made: list[Any] = [Tracer(graph, graph.leaf(argument, k)) for k in (("",) if fields is None else fields)]
-        arguments.append(made[0] if fields is None else namedtuple(argument, fields)(*made))
+    for argument, fields in known.items():
+        made: list[Any] = [Tracer(graph, graph.leaf(argument, field)) for field in fields]
+        arguments.append(made[0] if fields == ("",) else namedtuple(argument, fields)(*made))
     results = [graph.lift(out) for out in function(*arguments)]
     gradients = _backward(graph, results, [graph.leaf(*pair) for pair in wanted])
     lines, reads = _written(graph, gradients)
