@@ -239,6 +239,76 @@ def test_training_goes_on_from_a_checkpoint_bit_by_bit(cell, tmp_path):
     assert dict(rates.sizes) == {"network": 2, "trial": 3, "time": 88, "unit": 10}
 
 
+@cells
+def test_networks_come_back_from_a_file_as_they_were(cell, tmp_path):
+    network = replace(NETWORK, cell=cell)
+    p = some(network, 2)
+    rnn.save_networks(tmp_path / "networks.npz", network, p)
+    found, parameters = rnn.load_networks(tmp_path / "networks.npz")
+    assert found == network
+    assert isinstance(parameters, GatedParameters)
+    for a, b in zip(parameters, p, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@cells
+def test_outputs_and_gradients_are_those_of_pytorch_with_the_same_state_dict(cell):
+    torch = pytest.importorskip("torch", reason="needs PyTorch, which comes with the extra cortexsim[torch]")
+    network = replace(NETWORK, cell=cell, readout="linear", output_bias=True, noise=0.0)
+    p = some(network)
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            kind = torch.nn.GRU if cell == "gru" else torch.nn.LSTM
+            self.recurrent = kind(3, 10, dtype=torch.float64)
+            self.output = torch.nn.Linear(10, 3, dtype=torch.float64)
+
+    module = Module()
+    module.load_state_dict(rnn.to_state_dict(network, p))
+    trials = Tiny(warmup=0.0).trials(4, seed=2)
+    inputs = torch.from_numpy(np.repeat(trials.inputs_by_epoch, trials.lengths, axis=0))
+    rates, _ = module.recurrent(inputs)
+    y = module.output(rates)
+    loss = sum(w.weight * ((y[w.start : w.stop] - torch.from_numpy(w.target)) ** 2).mean() for w in trials.windows)
+    loss.backward()
+    with network.passes("float64", threads=1) as passes:
+        losses, gradient = passes.gradients(p, trials, BPTT())
+        ((outputs, _),) = passes.outputs(p, trials, BPTT())
+    np.testing.assert_allclose(outputs, y.detach().numpy(), rtol=0, atol=1e-12)
+    assert losses[0] == pytest.approx(loss.item(), rel=1e-12)
+    pairs = {"W_in": "recurrent.weight_ih_l0", "W_rec": "recurrent.weight_hh_l0", "bias": "recurrent.bias_ih_l0"}
+    for name, theirs in {**pairs, "W_out": "output.weight", "bias_out": "output.bias"}.items():
+        expected = module.get_parameter(theirs).grad.numpy()
+        # Sums of some 10,000 terms in another order
+        np.testing.assert_allclose(getattr(gradient, name)[0], expected, rtol=0, atol=1e-10 * np.abs(expected).max())
+    back = rnn.from_state_dict(network, module.state_dict())
+    for a, b in zip(back, p, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@cells
+def test_a_state_dict_of_another_module_is_refused(cell):
+    network = replace(NETWORK, cell=cell)
+    with pytest.raises(ValueError, match="must have the names recurrent.weight_ih_l0"):
+        rnn.from_state_dict(network, {"recurrent.weight": np.zeros((10, 10))})
+    rows = len(network.gates) * 10
+    zeros = {
+        "recurrent.weight_ih_l0": np.zeros((rows, 3)),
+        "recurrent.weight_hh_l0": np.zeros((rows, 10)),
+        "recurrent.bias_ih_l0": np.full(rows, 1.0),
+        "recurrent.bias_hh_l0": np.full(rows, 2.0),
+        "output.weight": np.zeros((3, 10)),
+        "output.bias": np.zeros(3),
+    }
+    p = rnn.from_state_dict(network, zeros)
+    # Only behind the reset gate do the two biases differ
+    assert p.bias.sum() == (2 * 10 * 3 + 10 if cell == "gru" else 4 * 10 * 3)
+    assert p.bias_rec.sum() == (20 if cell == "gru" else 0)
+    with pytest.raises(ValueError, match=r"needs GatedNetwork\(output_bias=True\)"):
+        rnn.from_state_dict(network, zeros | {"output.bias": np.ones(3)})
+
+
 @pytest.mark.slow
 @cells
 def test_gated_networks_learn_go(cell):
