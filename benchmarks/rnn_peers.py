@@ -4,7 +4,7 @@
 
 Reads lines of JSON: {"path": NPZ, "steps": n, "noise": bool} and answers each with {"wall", "cpu"}, seconds per step of
 n steps back to back: forward, backpropagation and Adam in float32, noise drawn within the step. With "gradient": path,
-the gradient of the first step goes there instead. `rnn_training.py` starts it; it imports nothing of cortexsim.
+loss and gradient of the first step go there instead. `rnn_training.py` starts it; it imports nothing of cortexsim.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Torch:
         return (states if keep_all else states[-1:]), eta
 
     def loss(self):
-        """Return the loss, summed over the networks."""
+        """Return the loss of each network."""
         torch, job, p = self.torch, self.job, self.parameters
         shape = (p["bias"].shape[0], job["inputs"].shape[1], p["bias"].shape[1])
         r, eta = torch.zeros(shape), torch.randn(shape)
@@ -70,21 +70,22 @@ class Torch:
             r = states[-1]
         rates = torch.stack(states)
         y = torch.sigmoid(rates[..., int(job["first_out"]) : int(job["last_out"])] @ p["W_out"].mT)
-        total = 1e-5 * rates.abs().mean(dim=(0, 2, 3)).sum() + 1e-5 * p["W_rec"].abs().mean(dim=(1, 2)).sum()
+        total = 1e-5 * rates.abs().mean(dim=(0, 2, 3)) + 1e-5 * p["W_rec"].abs().mean(dim=(1, 2))
         for start, stop, target in zip(job["starts"], job["stops"], job["targets"], strict=True):
-            total = total + ((y[start:stop] - target) ** 2).mean(dim=(0, 2, 3)).sum()
+            total = total + ((y[start:stop] - target) ** 2).mean(dim=(0, 2, 3))
         return total
 
     def step(self) -> None:
         """Make one training step."""
         self.adam.zero_grad()
-        self.loss().backward()
+        self.loss().sum().backward()
         self.adam.step()
 
     def gradient(self) -> dict[str, np.ndarray]:
-        """Return the gradient."""
-        self.loss().backward()
-        return {k: v.grad.numpy() for k, v in self.parameters.items()}
+        """Return loss and gradient."""
+        loss = self.loss()
+        loss.sum().backward()
+        return {"loss": loss.detach().numpy()} | {k: v.grad.numpy() for k, v in self.parameters.items()}
 
 
 class Jax:
@@ -134,16 +135,16 @@ class Jax:
                 total = total + ((y[start:stop] - targets[k]) ** 2).mean()
             return total
 
-        gradient = jax.vmap(jax.grad(loss))
+        slope = jax.vmap(jax.value_and_grad(loss))
 
         def step(p, m, v, t, keys):
-            g = gradient(p, keys)
+            _, g = slope(p, keys)
             m = jax.tree.map(lambda m, g: BETAS[0] * m + (1 - BETAS[0]) * g, m, g)
             v = jax.tree.map(lambda v, g: BETAS[1] * v + (1 - BETAS[1]) * g * g, v, g)
             rate = RATE * jnp.sqrt(1 - BETAS[1] ** t) / (1 - BETAS[0] ** t)
             return jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) + EPSILON), p, m, v), m, v
 
-        self.jax, self.compiled, self.slope = jax, jax.jit(step), jax.jit(gradient)
+        self.jax, self.compiled, self.slope = jax, jax.jit(step), jax.jit(slope)
         self.p = {k: jnp.asarray(job[k]) for k in TRAINED}
         self.m = self.v = jax.tree.map(jnp.zeros_like, self.p)
         self.keys, self.t = jax.random.split(jax.random.key(0), len(job["bias"])), 0
@@ -156,8 +157,9 @@ class Jax:
         self.jax.block_until_ready(self.p)
 
     def gradient(self) -> dict[str, np.ndarray]:
-        """Return the gradient."""
-        return {k: np.asarray(v) for k, v in self.slope(self.p, self.keys).items()}
+        """Return loss and gradient."""
+        loss, gradient = self.slope(self.p, self.keys)
+        return {k: np.asarray(v) for k, v in {"loss": loss, **gradient}.items()}
 
 
 PEERS: dict[str, Callable[..., Torch | Jax]] = {"torch": Torch, "jax": Jax}
