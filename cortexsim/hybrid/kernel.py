@@ -18,10 +18,10 @@ from cortexsim.rnn.kernel.build import loops
 
 # Columns of the table of networks: units and numbers in a line; whether of the rate form, and which activation; block of
 # the area; channels padded to fours, real ones, and the first of them; first number in the arrays of W, P, the readout,
-# rows and inputs; position of the network.
+# rows and inputs; position of the network; whether rates lie apart from states.
 COLUMNS = (
     *("UNITS", "LINE", "RATE_FORM", "ACTIVATION", "BLOCK", "PADDED", "CHANNELS", "FIRST", "W_AT", "P_AT", "READ_AT"),
-    *("ROW_AT", "IN_AT", "NUMBER"),
+    *("ROW_AT", "IN_AT", "NUMBER", "APART"),
 )
 TOLD = 4  # rates that a network tells its area, at most
 
@@ -99,6 +99,9 @@ def step_network(
     if net[RATE_FORM] == 0:
         for i in range(0, row, WIDTH):
             store(r, after + i, activated(load(x, after + i, WIDTH), net[ACTIVATION]))
+    elif net[APART] == 1:
+        for i in range(0, row, WIDTH):
+            store(r, after + i, load(x, after + i, WIDTH))
     tell(net, r, after, readout, held, heard)
 
 
@@ -219,9 +222,9 @@ _BACKWARD = """
 def backward(
     buf, tile_parameters, back_weights, dt, n_trials, n_areas, n_blocks, n_draws, tile, n_steps, driven, drive, row_of,
     trail, cortical, coupled, by_feature, feature_at, slopes, afar,
-    nets, reals, which, kinds, sources, rows, tables, W, W_t, P_t, readout_t, epochs, local_steps, streams,
+    nets, which, kinds, sources, rows, tables, W, P_t, readout_t, epochs, local_steps, streams,
     by_rates, rates, targets, leak, carry, into, deltas, d_ext, waiting, d_heard, d_told, pushed, d_streams,
-    skip, beta, lead, stale, substeps, steps, dW, dP,
+    skip, beta, lead, stale, substeps, gone, steps, dW, dP,
 ):
     \"\"\"Take gradients back through a tile. `by_rates`, `by_feature` hold those of the loss; W... those of weights.\"\"\"
     tile_size = n_draws * {blocks_per_draw} * STRIDE
@@ -233,7 +236,7 @@ def backward(
     share = ONE / substeps
     d_width = d_ext.shape[1]
 {load_parameters}
-    for k in range(steps - 1, -1, -1):
+    for k in range(gone - 1, -1, -1):
         if cortical:
             for f in range(feature_at.size):
                 at = feature_at[f]
@@ -287,8 +290,8 @@ def backward(
         row, first = WIDTH * line, nets[e, ROW_AT]
         path, end = first * (steps + 1), (first + row) * (steps + 1)
         r, d = rates[path:end], deltas[path:end]
-        for begin in range(0, steps, 8):
-            lines = min(8, steps - begin) * WIDTH
+        for begin in range(0, gone, 8):
+            lines = min(8, gone - begin) * WIDTH
             multiply(
                 d, begin * row, 1, line, r, begin * row, line, dW, nets[e, W_AT], line, -(-units // 4) * 4, line, lines,
                 True,

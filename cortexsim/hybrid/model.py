@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from cortexsim.tasks.task import Task
 
 Credit = Literal["area", "open_loop", "full"]
+READ_RATE = 10.0
+"""Rate (Hz) of an area without a network that counts as 1 for the read-out."""
 CREDITS: tuple[Credit, ...] = ("area", "open_loop", "full")
 
 

@@ -10,11 +10,11 @@ import numpy as np
 from cortexsim.hybrid.kernel import COLUMNS, TOLD
 from cortexsim.rnn.network import ACTIVATIONS
 
-_SLACK = 64  # numbers that a register may read past the end of a buffer
+SLACK = 64  # numbers that a register may read past the end of a buffer
 
 
 def _zeros(size, dtype):
-    return np.zeros(size + _SLACK, dtype)[:size]
+    return np.zeros(size + SLACK, dtype)[:size]
 
 
 class Nets:
@@ -35,6 +35,7 @@ class Nets:
         circuit, areas = hybrid.circuit, hybrid.areas
         n, size = self.width, self.dtype.itemsize
         self.which = np.full(len(areas), -1, np.int64)
+        self.apart = any(e.network.form == "current" for e in hybrid.embedded.values())
         columns, kinds, sources, rows, tables, reals, leaks = [], [], [], [], [], [], []
         at = dict.fromkeys(COLUMNS, 0)
         for e, (area, embedding) in enumerate(hybrid.embedded.items()):
@@ -50,7 +51,7 @@ class Nets:
                 | {
                     "UNITS": network.units, "LINE": line, "RATE_FORM": int(network.form == "rate"),
                     "ACTIVATION": ACTIVATIONS.index(network.activation), "BLOCK": areas.index(area),
-                    "PADDED": padded, "CHANNELS": len(received), "NUMBER": e,
+                    "PADDED": padded, "CHANNELS": len(received), "NUMBER": e, "APART": int(self.apart),
                 }
             )  # fmt: skip
             steps = {"W_AT": line * line, "P_AT": padded * line, "READ_AT": line * TOLD, "ROW_AT": n * line}
@@ -73,7 +74,7 @@ class Nets:
         self.kinds, self.sources, self.rows = (np.array(v, np.int64) for v in (kinds, sources, rows))
         self.tables = np.array(tables, self.dtype).reshape(-1, len(areas))
         self.reals = np.array(reals, self.dtype)
-        self.leak = np.concatenate([*leaks, np.zeros(_SLACK)]).astype(self.dtype)
+        self.leak = np.concatenate([*leaks, np.zeros(SLACK)]).astype(self.dtype)
         self.row = at["ROW_AT"]
         self.told = circuit.excitatory + circuit.inhibitory
 
@@ -145,12 +146,11 @@ class Desk:
         zeros, row, total = _zeros, nets.row, nets.total
         dtype = nets.dtype
         self.states = zeros((steps + 1) * row, dtype)
-        separate = any(e.network.form == "current" for e in nets.hybrid.embedded.values())
-        self.rates = zeros((steps + 1) * row, dtype) if separate else self.states
+        self.rates = zeros((steps + 1) * row, dtype) if nets.apart else self.states
         self.targets = zeros((steps + 1) * row, dtype)
         self.streams = zeros(max(steps, 1) * total["IN_AT"], dtype)
         self.noise, self.ahead = zeros(row, dtype), zeros(row, dtype)
-        self.keys = np.zeros(2 * row + _SLACK, np.uint32)
+        self.keys = np.zeros(2 * row + SLACK, np.uint32)
         self.collected = zeros(total["FIRST"] * nets.width, dtype)
         self.heard = zeros(len(nets.table) * TOLD * nets.width, dtype)
         widest = max(nets.of(e, "LINE") for e in range(len(nets.table)))
@@ -203,7 +203,7 @@ class Desk:
         lines, one, words = (
             np.arange(padded, dtype=np.uint32),
             _zeros(padded, nets.dtype),
-            np.zeros(2 * padded + _SLACK, np.uint32),
+            np.zeros(2 * padded + SLACK, np.uint32),
         )
         key = int.from_bytes(hashlib.blake2b(area.encode(), digest_size=4).digest(), "little") ^ network
         eta = self.noise[rows].reshape(nets.width, line)
