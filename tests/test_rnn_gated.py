@@ -7,7 +7,7 @@ import pytest
 from rnn_plain import EVALUATION, TRAINING, Tiny, loss, random_step, read, start_noise
 
 from cortexsim import rnn, tasks
-from cortexsim.rnn import BPTT, CD, DASC, SCTT, GatedNetwork, GatedParameters, Penalties, Strategic
+from cortexsim.rnn import BPTT, CD, DASC, SCTT, GatedNetwork, GatedParameters, Penalties, Strategic, analysis
 from cortexsim.rnn.buffers import ends_of_task_trials
 from cortexsim.rnn.gated import GATES
 
@@ -307,6 +307,41 @@ def test_a_state_dict_of_another_module_is_refused(cell):
     assert p.bias_rec.sum() == (20 if cell == "gru" else 0)
     with pytest.raises(ValueError, match=r"needs GatedNetwork\(output_bias=True\)"):
         rnn.from_state_dict(network, zeros | {"output.bias": np.ones(3)})
+
+
+def test_the_jacobian_of_a_gru_is_that_of_complex_steps():
+    p = some(NETWORK)
+    u, h = np.array([0.3, -1.0, 0.5]), np.linspace(-0.9, 0.8, 10)
+    quiet = one(p)._replace(W_rec=one(p).W_rec.astype(complex))
+    columns = [step(NETWORK, quiet, h[np.newaxis] + 1e-30j * e, 0, u[np.newaxis], 0.0)[0][0] for e in np.eye(10)]
+    expected = np.array(columns).imag.T / 1e-30
+    np.testing.assert_allclose(analysis.jacobian(NETWORK, p, u, h) * 5 + np.eye(10), expected, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(analysis.derivative(NETWORK, p, u, h) * 5 + h, columns[0].real, rtol=0, atol=1e-14)
+
+
+def test_fixed_points_of_a_gru_stand_still_and_their_eigenvalues_are_the_decay_near_them():
+    network = replace(NETWORK, noise=0.0)
+    # Half of the candidate's gain makes the network forget: one stable point
+    p = rnn.initialise(network, gain=0.5, seed=1, dtype="float64")
+    u = np.array([0.3, -1.0, 0.5])
+    found = analysis.fixed_points(network, p, u, np.random.default_rng(0).uniform(-1, 1, (4, 10)))
+    assert found.sizes["point"] == 1
+    assert bool(found.fixed[0] & found.stable[0])
+    rest = found.state.values[:1]
+    values, vectors = np.linalg.eig(analysis.jacobian(network, p, u, rest[0]))
+    assert values[values.real.argmax()].imag == 0
+    h = rest + 1e-6 * vectors[:, values.real.argmax()].real
+    for _ in range(10):
+        h, _ = step(network, one(p), h, 0, u[np.newaxis], 0.0)
+    rate = np.log(np.linalg.norm(h - rest) / 1e-6) / (10 * network.dt)
+    # 1e-6 away the map is linear but for 1e-6 of it, and the root of `fixed_points` is known to 1e-12
+    assert rate == pytest.approx(float(found.growth_rate[0]), rel=1e-4)
+
+
+def test_fixed_points_of_an_lstm_are_refused():
+    network = replace(NETWORK, cell="lstm")
+    with pytest.raises(ValueError, match="an LSTM has cells, too"):
+        analysis.fixed_points(network, some(network), np.zeros(3), np.zeros((1, 10)))
 
 
 @pytest.mark.slow

@@ -12,17 +12,22 @@ from numpy.typing import ArrayLike, NDArray
 from cortexsim import _checks
 from cortexsim.analysis.fixed_points import NoFixedPoint
 from cortexsim.analysis.outcomes import proportion
-from cortexsim.rnn.network import Activation, Network, Parameters
+from cortexsim.rnn.gated import GatedNetwork
+from cortexsim.rnn.learner import Stack
+from cortexsim.rnn.network import Activation, Network
 
 Floats = NDArray[np.float64]
 _LEAST_CHANGE = 1e-15  # relative, of q or of the state: rounding is all that is left
 
 
-def derivative(network: Network, parameters: Parameters, inputs: ArrayLike, state: ArrayLike) -> Floats:
+def derivative(
+    network: Network | GatedNetwork, parameters: Stack, inputs: ArrayLike, state: xr.DataArray | ArrayLike
+) -> Floats:
     """Return the rate of change of the state of one network at constant input, without noise.
 
     It is dr/dt = (-r + f(W_rec r + b + W_in u)) / tau in the rate form, and
-    dx/dt = (-x + W_rec f(x) + b + W_in u) / tau in the current form.
+    dx/dt = (-x + W_rec f(x) + b + W_in u) / tau in the current form; for a GRU it is the change in a step,
+    (h' - h) / dt. For the LSTM there is none, as its state is more than its rates.
 
     Parameters
     ----------
@@ -43,14 +48,16 @@ def derivative(network: Network, parameters: Parameters, inputs: ArrayLike, stat
     ValueError
         If a shape does not fit.
     """
-    return _Field(network, parameters, inputs).derivative(_states(network, state))
+    return _field(network, parameters, inputs).derivative(_states(network, state))
 
 
-def jacobian(network: Network, parameters: Parameters, inputs: ArrayLike, state: ArrayLike) -> Floats:
+def jacobian(
+    network: Network | GatedNetwork, parameters: Stack, inputs: ArrayLike, state: xr.DataArray | ArrayLike
+) -> Floats:
     """Return how the derivative at one state changes with the state, the matrix of the linearised network.
 
     With D the diagonal matrix of f' and T that of tau, it is T^-1 (-1 + D W_rec) in the rate form, with f' at
-    W_rec r + b + W_in u, and T^-1 (-1 + W_rec D) in the current form, with f' at x.
+    W_rec r + b + W_in u, and T^-1 (-1 + W_rec D) in the current form, with f' at x; (dh'/dh - 1) / dt for a GRU.
 
     Parameters
     ----------
@@ -72,12 +79,12 @@ def jacobian(network: Network, parameters: Parameters, inputs: ArrayLike, state:
     state = _states(network, state)
     if state.ndim != 1:
         raise ValueError(f"Argument `state` must have the shape ({network.units},), but has {state.shape}.")
-    return _Field(network, parameters, inputs).jacobian(state)
+    return _field(network, parameters, inputs).jacobian(state)
 
 
 def fixed_points(
-    network: Network,
-    parameters: Parameters,
+    network: Network | GatedNetwork,
+    parameters: Stack,
     inputs: ArrayLike,
     starts: xr.DataArray | ArrayLike,
     *,
@@ -93,7 +100,8 @@ def fixed_points(
         q(x) = |dx/dt|^2 .
 
     Where q is 0 the point is fixed; another minimum is a slow point, near which the state lingers. A slow point of the
-    rate form with relu may have rates a little below 0, which no path comes to.
+    rate form with relu may have rates a little below 0, which no path comes to. A GRU is a map from step to step: its
+    time constant here is dt, and its eigenvalues are log(multiplier) / dt, so that growth and stability mean the same.
 
     Parameters
     ----------
@@ -136,13 +144,13 @@ def fixed_points(
     """
     from scipy.optimize import least_squares
 
-    field = _Field(network, parameters, inputs)
+    field = _field(network, parameters, inputs)
     begin = _states(network, starts).reshape(-1, network.units)
     slow = _checks.check_not_negative("slow", slow)
     tolerance = _checks.check_positive("tolerance", tolerance)
     distance = _checks.check_positive("distance", distance)
     evaluations = _checks.check_count("evaluations", evaluations)
-    scale = float(np.mean(network.tau))
+    scale = field.scale
 
     def residual(x: Floats) -> Floats:
         return scale * field.derivative(x)
@@ -386,7 +394,10 @@ def psychometric_curve(
 class _Field:
     """The vector field of one network at constant input."""
 
-    def __init__(self, network: Network, parameters: Parameters, inputs: ArrayLike) -> None:
+    scale: float
+    """The time in ms that counts as one time constant."""
+
+    def __init__(self, network: Any, parameters: Stack, inputs: ArrayLike) -> None:
         network.check(parameters)
         if parameters.networks != 1:
             raise ValueError(
@@ -396,12 +407,31 @@ class _Field:
         u = np.asarray(inputs, dtype=np.float64)
         if u.shape != (network.inputs,):
             raise ValueError(f"Argument `inputs` must have the shape ({network.inputs},), but has {u.shape}.")
-        self.network = network
-        self.activation, self.slope = _FUNCTIONS[network.activation]
         self.weights = np.asarray(parameters.W_rec[0], dtype=np.float64)
         self.drive = np.array(parameters.bias[0], dtype=np.float64)
-        self.drive[network.receiving] += np.asarray(parameters.W_in[0], dtype=np.float64) @ u
+        self.from_inputs = np.asarray(parameters.W_in[0], dtype=np.float64) @ u
+
+    def derivative(self, x: Floats) -> Floats:
+        raise NotImplementedError
+
+    def jacobian(self, x: Floats) -> Floats:
+        raise NotImplementedError
+
+    def eigenvalues(self, x: Floats) -> NDArray[np.complex128]:
+        return np.linalg.eigvals(self.jacobian(x)).astype(np.complex128)
+
+    def rate(self, x: Floats) -> Floats:
+        return x
+
+
+class _LeakyField(_Field):
+    def __init__(self, network: Network, parameters: Stack, inputs: ArrayLike) -> None:
+        super().__init__(network, parameters, inputs)
+        self.network = network
+        self.activation, self.slope = _FUNCTIONS[network.activation]
+        self.drive[network.receiving] += self.from_inputs
         self.tau = np.broadcast_to(np.asarray(network.tau, dtype=np.float64), (network.units,))
+        self.scale = float(np.mean(network.tau))
 
     def derivative(self, x: Floats) -> Floats:
         if self.network.form == "rate":
@@ -419,10 +449,52 @@ class _Field:
         return x if self.network.form == "rate" else self.activation(x)
 
 
+class _GRUField(_Field):
+    def __init__(self, network: GatedNetwork, parameters: Stack, inputs: ArrayLike) -> None:
+        super().__init__(network, parameters, inputs)
+        self.drive += self.from_inputs
+        self.bias_rec = np.asarray(parameters.bias_rec[0], dtype=np.float64)
+        self.scale = network.dt
+
+    def gates(self, h: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        back, drive = np.split(h @ self.weights.T, 3, axis=-1), np.split(self.drive, 3)
+        r, z = _sigmoid(back[0] + drive[0]), _sigmoid(back[1] + drive[1])
+        q = back[2] + self.bias_rec
+        return r, z, np.tanh(drive[2] + r * q), q
+
+    def derivative(self, x: Floats) -> Floats:
+        _, z, n, _ = self.gates(x)
+        return np.asarray((1 - z) * (n - x) / self.scale)
+
+    def jacobian(self, x: Floats) -> Floats:
+        r, z, n, q = (values[:, np.newaxis] for values in self.gates(x))
+        W_r, W_z, W_n = np.split(self.weights, 3)
+        by_n = (1 - n**2) * (r * W_n + q * r * (1 - r) * W_r)
+        gain = (1 - z) * (by_n - np.eye(len(x))) + (x[:, np.newaxis] - n) * z * (1 - z) * W_z
+        return np.asarray(gain / self.scale)
+
+    def eigenvalues(self, x: Floats) -> NDArray[np.complex128]:
+        multipliers = 1 + self.scale * super().eigenvalues(x)
+        # What dies out in one step gets a finite rate, too
+        multipliers[multipliers == 0] = np.finfo(np.float64).tiny
+        return np.asarray(np.log(multipliers) / self.scale, np.complex128)
+
+
+def _field(network: Network | GatedNetwork, parameters: Stack, inputs: ArrayLike) -> _Field:
+    if isinstance(network, Network):
+        return _LeakyField(network, parameters, inputs)
+    if network.cell == "gru":
+        return _GRUField(network, parameters, inputs)
+    raise ValueError(
+        "Fixed points need a network whose state are its rates, a leaky one or a GRU, but an LSTM has cells, too; look "
+        "at its rates by `participation_ratio` and `principal_components`."
+    )
+
+
 def _labelled(
     field: _Field, points: Floats, speeds: Floats, counts: list[int], tolerance: float, left_out: int
 ) -> xr.Dataset:
-    eigenvalues = np.array([_by_growth(np.linalg.eigvals(field.jacobian(x))) for x in points])
+    eigenvalues = np.array([_by_growth(field.eigenvalues(x)) for x in points])
     growth = eigenvalues[:, 0].real
     return xr.Dataset(
         {
@@ -440,11 +512,11 @@ def _labelled(
     )
 
 
-def _by_growth(eigenvalues: NDArray[Any]) -> NDArray[Any]:
-    return eigenvalues[np.argsort(-eigenvalues.real, kind="stable")].astype(np.complex128)
+def _by_growth(eigenvalues: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    return eigenvalues[np.argsort(-eigenvalues.real, kind="stable")]
 
 
-def _states(network: Network, state: xr.DataArray | ArrayLike) -> Floats:
+def _states(network: Network | GatedNetwork, state: xr.DataArray | ArrayLike) -> Floats:
     values = state.transpose(..., "unit").values if isinstance(state, xr.DataArray) else np.asarray(state)
     if values.shape[-1:] != (network.units,):
         raise ValueError(f"States must have the shape (..., {network.units}), but have {values.shape}.")
