@@ -9,6 +9,7 @@ from cortexsim import (
     datasets,
     fitting,
     gradients,
+    hybrid,
     learning,
     plot,
     protocols,
@@ -28,6 +29,7 @@ from cortexsim.connectome import (
     write_connectome,
 )
 from cortexsim.fitting import fit
+from cortexsim.hybrid import Drive, Embedding, Hybrid, embed, transplant
 from cortexsim.model import Model
 from cortexsim.paired import compare, paired
 from cortexsim.protocols import working_memory
@@ -53,7 +55,10 @@ __all__ = [
     "Change",
     "Connectome",
     "Course",
+    "Drive",
+    "Embedding",
     "Epoch",
+    "Hybrid",
     "Lesion",
     "Model",
     "Pulse",
@@ -70,10 +75,12 @@ __all__ = [
     "compare",
     "connectome",
     "datasets",
+    "embed",
     "failed_points",
     "fit",
     "fitting",
     "gradients",
+    "hybrid",
     "learning",
     "load",
     "load_connectome",
@@ -93,6 +100,7 @@ __all__ = [
     "synthetic_connectome",
     "synthetic_gradients",
     "tasks",
+    "transplant",
     "validate",
     "working_memory",
     "write_connectome",

@@ -171,9 +171,13 @@ def forward(
                 store(collected, c * WIDTH, load(collected, c * WIDTH, WIDTH) + total)
         if stored:
             for block in range(n_blocks):
-                for f in range({trail_fields}):
-                    at = ((n * n_blocks + block) * {trail_fields} + f) * WIDTH
-                    store(trail, at, load(buf, tile_base + block * STRIDE + f * WIDTH, WIDTH))
+                at = (n * n_blocks + block) * {trail_fields} * WIDTH
+                base = tile_base + block * STRIDE
+                for f in range({afar_end}):
+                    store(trail, at + f * WIDTH, load(buf, base + f * WIDTH, WIDTH))
+                for f in range({kept_noise}):
+                    drawn = base + ({first_noise} + turn * {n_noise} + f) * WIDTH
+                    store(trail, at + ({afar_end} + f) * WIDTH, load(buf, drawn, WIDTH))
         phase += 1
         if phase == substeps:
             for e in range(n_nets):
@@ -210,7 +214,7 @@ def forward(
 {store_told}
     if stored:
         for block in range(n_blocks):
-            for f in range({trail_fields}):
+            for f in range({afar_end}):
                 at = ((n_steps * n_blocks + block) * {trail_fields} + f) * WIDTH
                 store(trail, at, load(buf, tile_base + block * STRIDE + f * WIDTH, WIDTH))
     return k
@@ -257,7 +261,7 @@ def backward(
                     if e < 0:
                         longrange = Longrange({trail_longrange})
                         stimulus = Stimulus({load_inputs})
-                        noise = Noise({zero_noise})
+                        noise = Noise({trail_noise})
                         g = step_back(x, longrange, stimulus, noise, p, h, d)
 {store_slopes}
 {store_afar}
@@ -355,14 +359,9 @@ def build_loops(circuit, area_parameters, dtype):
         Names of the parameters that differ between areas.
     dtype
         "float64" or "float32".
-
-    Raises
-    ------
-    ValueError
-        If the derivative of the circuit's equation reads its noise.
     """
     layout = Layout(circuit, area_parameters, dtype, registers=1)
-    backs = _derivatives(layout)
+    backs, layout.kept_noise = _derivatives(layout)
     text = _text(layout, loops(dtype).__name__, backs)
     said = reading.digest(circuit.step or circuit.derivative) + reading.digest(circuit.from_rates)
     name = hashlib.sha256((text + said + build.package_digest()).encode()).hexdigest()[:24]
@@ -370,7 +369,7 @@ def build_loops(circuit, area_parameters, dtype):
 
 
 def _derivatives(layout):
-    """Return the name of the module with the derivatives of a circuit's step, and of that from given rates."""
+    """Return the module with the derivatives of a circuit's step and of that from given rates, and what noise it reads."""
     circuit = layout.circuit
     told = circuit.excitatory + circuit.inhibitory
     parameters = layout.parameters + layout.area_parameters
@@ -380,11 +379,6 @@ def _derivatives(layout):
     }  # fmt: skip
     wanted = tuple(("x", n) for n in layout.state) + tuple(("longrange", n) for n in layout.longrange)
     step = adjoint.adjoint(adjoint.euler(circuit), groups, wanted, name="step_back")
-    if any(group == "noise" for group, _ in step.reads):
-        raise ValueError(
-            f"The noise of {circuit.__name__} multiplies its state, for which training has no gradient yet; take "
-            f"credit='area'."
-        )
     groups = {"x": layout.state, "rates": told, "p": parameters, "dt": None}
     wanted = tuple(("x", n) for n in layout.state) + tuple(("rates", n) for n in told)
     rates = adjoint.adjoint(circuit.from_rates, groups, wanted, name="rates_back")
@@ -394,7 +388,8 @@ def _derivatives(layout):
     )
     text = head + "@inline\n" + step.text + "\n\n@inline\n" + rates.text
     name = hashlib.sha256((text + build.package_digest()).encode()).hexdigest()[:24]
-    return build.module(f"cortexsim_adjoint_{name}", text).__name__
+    reads_noise = any(group == "noise" for group, _ in step.reads)
+    return build.module(f"cortexsim_adjoint_{name}", text).__name__, len(layout.noise) if reads_noise else 0
 
 
 def _text(layout, rnn_loops, backs):
@@ -432,7 +427,10 @@ def _text(layout, rnn_loops, backs):
     fields = {
         "blocks_per_draw": layout.blocks_per_draw,
         "table": max(len(layout.parameters), 1) * n,
-        "trail_fields": n_state + n_afar,
+        "trail_fields": n_state + n_afar + layout.kept_noise,
+        "afar_end": n_state + n_afar,
+        "kept_noise": layout.kept_noise,
+        "n_noise": len(layout.noise),
         "n_state": n_state,
         "first_noise": first["noise"],
         "steps_per_draw": layout.steps_per_draw,
@@ -447,7 +445,10 @@ def _text(layout, rnn_loops, backs):
         "trail_state": ", ".join(f"load(trail, at + {k * n}, WIDTH)" for k in range(n_state)),
         "trail_longrange": ", ".join(f"load(trail, at + {(n_state + k) * n}, WIDTH)" for k in range(n_afar)),
         "trail_rates": "".join(f"load(trail, later + {layout.state.index(name) * n}, WIDTH), " for name in told),
-        "zero_noise": ", ".join("spread(ZERO, WIDTH)" for _ in layout.noise),
+        "trail_noise": ", ".join(
+            f"load(trail, at + {(n_state + n_afar + k) * n}, WIDTH)" if layout.kept_noise else "spread(ZERO, WIDTH)"
+            for k in range(len(layout.noise))
+        ),
         "load_slopes": ", ".join(f"load(slopes, back + {k * n}, WIDTH)" for k in range(n_state)),
         "store_slopes": lines("store(slopes, back + {n}, g[{k}])", layout.state, 24),
         "store_slopes_told": lines("store(slopes, back + {n}, g[{k}])", layout.state, 24),

@@ -287,7 +287,7 @@ class _Batch:
         lanes, desk, nets, m = self.cortex, run.desk, self.nets, self.substeps
         w, real, beta, lead = self.weights[run.k], self.dtype.type, self.rule.skips.beta, self.rule.skips.lead
         n = time.steps * m
-        fields = len(self.layout.state) + len(self.layout.longrange)
+        fields = len(self.layout.state) + len(self.layout.longrange) + self.layout.kept_noise
         keep = stored and (self.passes.cortical or self.passes.far)
         trail = desk.trail_of((n + 1) * lanes.blocks * fields * self.width if keep else 0)
         own = drive[self.which[run.tile * self.width : (run.tile + 1) * self.width]]
@@ -323,7 +323,7 @@ class _Batch:
     def _far_rate(self, run, area, name):
         """Return a rate of an area that follows the circuit after each step, (step, trial)."""
         lanes, n = self.cortex, self.time.steps
-        fields = len(self.layout.state) + len(self.layout.longrange)
+        fields = len(self.layout.state) + len(self.layout.longrange) + self.layout.kept_noise
         trail = run.desk.trail[: (n * self.substeps + 1) * lanes.blocks * fields * self.width]
         trail = trail.reshape(-1, lanes.blocks, fields, self.width)
         return trail[self.substeps :: self.substeps, self.hybrid.areas.index(area), self.layout.state.index(name)]
@@ -396,7 +396,9 @@ class _Batch:
             z = features[window.start : window.stop]
             y, target = self.read(k, z), window.target[which].astype(self.dtype)
             if task_loss == "softmax":
-                value -= share * float((target * np.log(np.maximum(y, np.finfo(self.dtype).tiny)) * real[:, None]).sum())
+                value -= share * float(
+                    (target * np.log(np.maximum(y, np.finfo(self.dtype).tiny)) * real[:, None]).sum()
+                )
                 error = share * (y - target)
             else:
                 error = share * (y - target)
