@@ -83,6 +83,16 @@ def test_a_training_leaves_weights_history_table_and_picture(run):
 
 
 @pytest.mark.usefixtures("without_picture")
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_gated_networks_train_too(run, cell):
+    code, out, _ = run("dgo", "--network", cell, "--method", "sctt", "--skip", "5", "--steps", "10", *TINY)
+    assert code == 0
+    network, parameters = rnn.load_networks(f"cortexsim-dgo-{cell}-sctt/networks.npz")
+    assert (network.cell, parameters.networks) == (cell, 2)
+    assert f"2 {cell.upper()}s of 10 units" in out
+
+
+@pytest.mark.usefixtures("without_picture")
 def test_training_goes_on_from_its_checkpoint_and_ends_with_the_same_weights(run):
     for out, steps in (("parted", "10"), ("parted", "30"), ("whole", "30")):
         assert run("msddm", "--method", "sctt", "--steps", steps, "--out", out, *TINY)[0] == 0
@@ -137,6 +147,8 @@ def test_a_folder_that_is_a_file_is_refused_and_stays(run):
         (("dgo", "--steps", "5", *TINY), "before the first evaluation"),
         (("dgo", "--goal", "99"), "`goal` must lie between 0 and 1"),
         (("dgo", "--networks", "0"), "`networks` must be"),
+        (("dgo", "--network", "gru", "--method", "dasc"), "train it by BPTT, CD or SCTT"),
+        (("dms", "--network", "lstm", "--released"), "a released task is --set released=true"),
     ],
 )
 def test_wrong_words_are_refused_with_a_way_out(run, words, message):

@@ -16,15 +16,16 @@ from cortexsim._checks import check_fraction, check_known
 from cortexsim.commands.wording import EXIT_CODES, InputError, RunFailed, input_errors, progress_option
 
 if TYPE_CHECKING:
-    from cortexsim.rnn import Annealing, Network, Rule, Training
+    from cortexsim.rnn import Annealing, GatedNetwork, Network, Rule, Training
     from cortexsim.tasks import Task
 
 _METHODS = ("bptt", "cd", "sctt", "dasc")
+_NETWORKS = ("leaky", "gru", "lstm")
 _SHOWN = 400  # trials of the report
 _FILES = ("networks.npz", "history.nc", "networks.csv", "report.png")
 
 
-@click.command(epilog=EXIT_CODES, short_help="Train leaky networks on a task; again, to go on.")
+@click.command(epilog=EXIT_CODES, short_help="Train networks on a task; again, to go on.")
 @click.argument("task")
 @click.option("--method", type=click.Choice(_METHODS), default="bptt", show_default=True, help="How to train.")
 @click.option("--skip", type=int, help="Steps between skips (sctt, dasc), or factor of dt (cd): 40, 40, 10.")
@@ -33,6 +34,7 @@ _FILES = ("networks.npz", "history.nc", "networks.csv", "report.png")
 @click.option("--strategic", type=float, help="beta of skips over each trial of a task with several in a row.")
 @click.option("--stages", type=int, help="Changes on the way to the true dynamics: 1; 0 keeps the method fixed.")
 @click.option("--hold", type=int, help="Training steps of a stage: 10 floor(2000 / (stages + 1)).")
+@click.option("--network", type=click.Choice(_NETWORKS), default="leaky", show_default=True, help="Kind of network.")
 @click.option("--networks", type=int, default=10, show_default=True, help="Networks, each with its own weights.")
 @click.option("--units", type=int, default=50, show_default=True, help="Units of a network.")
 @click.option("--steps", type=int, default=40_000, show_default=True, help="Training steps, at most.")
@@ -47,11 +49,12 @@ _FILES = ("networks.npz", "history.nc", "networks.csv", "report.png")
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
 @click.option("--threads", type=int, help="By default one for each processor.")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="A field of the task, as delay=300.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder; by default cortexsim-TASK-METHOD.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder; cortexsim-TASK-METHOD, or -TASK-NETWORK-METHOD.")
 @progress_option
 def train(
     task: str,
     method: str,
+    network: str,
     networks: int,
     units: int,
     steps: int,
@@ -68,35 +71,38 @@ def train(
     progress: bool | None,
     **options: Any,
 ) -> None:
-    """Train a stack of leaky networks on TASK, such as dgo, msddm, dmc or rule_reversal.
+    """Train a stack of networks on TASK, such as dgo, msddm, dmc or rule_reversal.
 
     The methods are backpropagation through time (bptt), coarse discretisation (cd), skip connections through time
     (sctt) and dynamics-adapted skip connections (dasc); all but the first give way to the true dynamics in stages. It
-    ends when the mean performance of the networks that rank from 10 to 90 percent reaches the goal.
+    ends when the mean performance of the networks that rank from 10 to 90 percent reaches the goal. GRUs and LSTMs, to
+    compare with, learn by all but dasc.
 
     \b
     cortexsim train dgo --method dasc --skip 40 --hold 2000 --networks 4
     cortexsim train dgo --set delay=200 --steps 300 --out brief
+    cortexsim train dgo --network gru --networks 4
 
     The folder gets checkpoint.npz, from which the same command goes on after an interruption, or with more --steps;
     and at the end networks.npz, history.nc, networks.csv and the picture report.png.
     """  # noqa: D301  (click takes the character itself as "do not rewrap")
     from cortexsim import rnn, tasks
 
-    folder = Path(f"cortexsim-{task}-{method}") if out is None else out
+    name = f"cortexsim-{task}-{method}" if network == "leaky" else f"cortexsim-{task}-{network}-{method}"
+    folder = Path(name) if out is None else out
     with input_errors(), _failures_of_run():
         check_fraction("goal", goal)
         learnt = _task(tasks.by_name(task), changes, released)
         rule = _rule(method, released, options)
-        network = rnn.Network.for_task(learnt, units=units, released=released)
-        start = rnn.initialise(network, networks, seed=seed, dtype=dtype)
+        learner = _network(network, learnt, units, released, rule)
+        start = rnn.initialise(learner, networks, seed=seed, dtype=dtype)
         optimizer = rnn.Adam(
             learning_rate=0.1 / units if options["learning_rate"] is None else options["learning_rate"],
             clip_norm=options["clip_norm"],
         )
         folder.mkdir(parents=True, exist_ok=True)
         found = rnn.train(
-            network,
+            learner,
             learnt,
             start,
             rule,
@@ -113,7 +119,7 @@ def train(
             threads=threads,
         )
     with _failures_of_run():  # what else it raises is a fault of the program
-        _report(found, network, learnt, rule, folder, goal, seed, threads)
+        _report(found, learner, learnt, rule, folder, goal, seed, threads)
 
 
 @contextmanager
@@ -162,6 +168,22 @@ def _value(text: str, before: object, name: str) -> Any:
             kind = "a whole number" if isinstance(before, int) else "a number"
             raise ValueError(f"Field {name!r} must be {kind}, but is {text!r}.") from error
     return text
+
+
+def _network(kind: str, task: Task, units: int, released: bool, rule: Rule | Annealing) -> Network | GatedNetwork:
+    """Return the network; refuse a gated one what it cannot do."""
+    from cortexsim import rnn
+
+    if kind == "leaky":
+        return rnn.Network.for_task(task, units=units, released=released)
+    if released:
+        raise ValueError(
+            f"Option --released does not belong to --network {kind}, which the authors' program does not have; a "
+            f"released task is --set released=true."
+        )
+    network = rnn.GatedNetwork.for_task(task, units=units, cell=kind)
+    network.check_rule(rule.rule if isinstance(rule, rnn.Annealing) else rule)
+    return network
 
 
 def _rule(method: str, released: bool, options: dict[str, Any]) -> Rule | Annealing:
@@ -218,7 +240,7 @@ def _teller(steps: int, goal: float) -> Any:
 
 def _report(
     found: Training,
-    network: Network,
+    network: Network | GatedNetwork,
     task: Task,
     rule: Rule | Annealing,
     folder: Path,
@@ -274,5 +296,8 @@ def _told_rule(rule: Rule | Annealing) -> str:
     return f"{rule.rule!r} in {stages} of {rule.hold} steps"
 
 
-def _told(network: Network, networks: int) -> str:
-    return f"{networks} network{'' if networks == 1 else 's'} of {network.units} units"
+def _told(network: Network | GatedNetwork, networks: int) -> str:
+    from cortexsim.rnn import GatedNetwork
+
+    kind = network.cell.upper() if isinstance(network, GatedNetwork) else "network"
+    return f"{networks} {kind}{'' if networks == 1 else 's'} of {network.units} units"
