@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from rnn_plain import EVALUATION, TRAINING, Tiny, loss, run, start_noise
 
+from cortexsim import tasks
 from cortexsim.rnn.feedforward import propagate, unroll
 from cortexsim.rnn.initialise import initialise
 from cortexsim.rnn.kernel import build
@@ -188,6 +189,21 @@ def test_float32_agrees_with_float64_to_its_digits():
     assert gap(found[0], expected[0]) < 1e-5
     for name in Parameters._fields[:4]:
         assert gap(getattr(found[1], name), getattr(expected[1], name)) < 1e-4, name
+
+
+@pytest.mark.parametrize("readout", ["sigmoid", "softmax"])
+def test_gradients_of_long_trials_keep_their_digits_in_float32(readout):
+    """Sums of 30,000 products that are much alike: added one by one they are wrong by 4e-4, in blocks by 1e-5."""
+    task = tasks.DelayedGo(warmup=0.0, delay=6000.0)
+    network = Network.for_task(task, released=True, noise=0.0, output_bias=True, readout=readout)
+    p, trials = initialise(network, 2), task.trials(20, seed=1, jitter=False)
+    found = []
+    for dtype in ("float32", "float64"):
+        with Passes(network, dtype, threads=1) as passes:
+            loss, gradient = passes.gradients(Parameters(*(v.astype(dtype) for v in p)), trials, BPTT())
+        found.append((loss, *gradient))
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=3e-5 * np.abs(b).max())
 
 
 def test_a_network_is_the_same_whatever_others_run_beside_it_and_on_however_many_threads():

@@ -242,7 +242,7 @@ def read_out(
 def _errors(logits, n_steps, n_trials, n_out, pad, bias, target, weight, window, kind, losses):
     """Replace logits by the gradient of the loss with respect to them; add the loss to `losses`, lane by lane."""
     line = n_trials * pad
-    total = load(losses, 0, WIDTH)
+    total, likelihood = spread(ZERO, WIDTH), ZERO  # of these steps by themselves: in one sum roundings add up
     for j in range(n_steps):
         for i in range(0, line, WIDTH):
             y = load(logits, j * line + i, WIDTH) + load(bias, i, WIDTH)
@@ -264,9 +264,10 @@ def _errors(logits, n_steps, n_trials, n_out, pad, bias, target, weight, window,
                 _softmax(logits, at, n_out, pad)
                 for i in range(n_out):
                     p = logits[at + i]
-                    losses[WIDTH] -= weight[wanted] * target[wanted + i] * np.log(max(p, TINY))
+                    likelihood += weight[wanted] * target[wanted + i] * np.log(max(p, TINY))
                     logits[at + i] = weight[wanted] * (p - target[wanted + i])
-    store(losses, 0, total)
+    store(losses, 0, load(losses, 0, WIDTH) + total)
+    losses[WIDTH] -= likelihood
 
 
 @inline
@@ -284,9 +285,11 @@ def _read_back(
         _errors(logits, n_steps, n_trials, n_out, pad, bias, target, weight, window, kind, losses)
     multiply(logits, 0, 1, pad, read, 0, n_from, d_out_weights, 0, n_from, pad, n_from, n_lines, True)
     if with_bias:
-        for k in range(n_lines):
-            for i in range(0, pad, 4):
-                store(d_out_bias, i, load(d_out_bias, i, 4) + load(logits, k * pad + i, 4))
+        for i in range(0, pad, 4):
+            total = spread(ZERO, 4)
+            for k in range(n_lines):
+                total = total + load(logits, k * pad + i, 4)
+            store(d_out_bias, i, load(d_out_bias, i, 4) + total)
     multiply(logits, 0, pad, 1, out_weights, 0, n_from, by_read, 0, n_from, n_lines, n_from, pad, False)
     for k in range(n_lines):
         for i in range(0, n_from, 4):

@@ -33,14 +33,15 @@ def _tile(vectors, lanes, rows):
         "@inline",
         f"def tile_{rows}_{vectors}x{lanes}(a, a_at, a_row, a_k, b, b_at, b_row, c, c_at, c_row, n_k, add):",
         *(f"    s{r}_{v} = spread(ZERO, {lanes})" for r, v in pairs),
-        "    if add:",
-        *(f"        s{r}_{v} = load(c, c_at + {r} * c_row + {v * lanes}, {lanes})" for r, v in pairs),
         "    for k in range(n_k):",
         *(f"        b{v} = load(b, b_at + k * b_row + {v * lanes}, {lanes})" for v in range(vectors)),
     ]
     for r in range(rows):
         out.append(f"        x = broadcast(a, a_at + {r} * a_row + k * a_k, {lanes})")
         out += [f"        s{r}_{v} = multiply_add(x, b{v}, s{r}_{v})" for v in range(vectors)]
+    # C is added last: in one sum of thousands of products, where many are alike, roundings add up.
+    out.append("    if add:")
+    out += [f"        s{r}_{v} = s{r}_{v} + load(c, c_at + {r} * c_row + {v * lanes}, {lanes})" for r, v in pairs]
     out += [f"    store(c, c_at + {r} * c_row + {v * lanes}, s{r}_{v})" for r, v in pairs]
     return "\n".join(out) + "\n"
 
