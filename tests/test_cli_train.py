@@ -139,7 +139,7 @@ def test_a_folder_that_is_a_file_is_refused_and_stays(run):
         (("dgo", "--hold", "5"), "--hold does not belong to --method bptt"),
         (("dgo", "--method", "dasc", "--stages", "0", "--hold", "5"), "leave one out"),
         (("dgo", "--method", "dasc", "--variant", "new"), "Unknown variant 'new'"),
-        (("dgo", "--method", "dasc", "--beta", "2"), "`beta` must be from 0 to 1"),
+        (("dgo", "--method", "dasc", "--beta", "2"), "`beta` must lie between 0 and 1"),
         (("dgo", "--set", "dealy=5"), "did you mean 'delay'"),
         (("dgo", "--set", "delay"), "must be NAME=VALUE"),
         (("dgo", "--set", "ring=3.5"), "must be a whole number"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from cortexsim import _checks
-from cortexsim.rnn.rules.rule import Rule, Skips, check_share, check_skip
+from cortexsim.rnn.rules.rule import Rule, Skips, check_skip
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class DASC(Rule):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "skip", check_skip(self.skip))
-        object.__setattr__(self, "beta", check_share("beta", self.beta))
+        object.__setattr__(self, "beta", _checks.check_fraction("beta", self.beta))
         _checks.check_known(self.variant, ("released", "exact"), what="variant", where="DASC")
 
     @property

@@ -50,14 +50,6 @@ class Rule(ABC):
         """Return the rule a share (0 to 1) of the way towards the true dynamics."""
 
 
-def check_share(name: str, value: float) -> float:
-    """Return `value` if it lies between 0 and 1, else raise ValueError or TypeError."""
-    number = _checks.check_not_negative(name, value)
-    if number > 1:
-        raise ValueError(f"Argument `{name}` must be from 0 to 1, but is {value}.")
-    return number
-
-
 def check_skip(value: int) -> int:
     """Return `value` if it is a whole number of at least 2 steps, else raise ValueError or TypeError."""
     return _checks.check_count("skip", value, least=2)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from cortexsim.rnn.rules.rule import Rule, Skips, check_share, check_skip
+from cortexsim import _checks
+from cortexsim.rnn.rules.rule import Rule, Skips, check_skip
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class SCTT(Rule):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "skip", check_skip(self.skip))
-        object.__setattr__(self, "beta", check_share("beta", self.beta))
+        object.__setattr__(self, "beta", _checks.check_fraction("beta", self.beta))
 
     @property
     def skips(self) -> Skips:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from cortexsim import _checks
 from cortexsim.rnn.rules.bptt import BPTT
-from cortexsim.rnn.rules.rule import Rule, Skips, check_share
+from cortexsim.rnn.rules.rule import Rule, Skips
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Strategic(Rule):
     def __post_init__(self) -> None:
         if not isinstance(self.rule, Rule) or isinstance(self.rule, Strategic):
             raise TypeError(f"Argument `rule` must be another rule, but is {self.rule!r}.")
-        object.__setattr__(self, "beta", check_share("beta", self.beta))
+        object.__setattr__(self, "beta", _checks.check_fraction("beta", self.beta))
 
     @property
     def skips(self) -> Skips:
