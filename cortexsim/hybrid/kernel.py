@@ -256,18 +256,19 @@ def backward(
                     back = block * {n_state} * WIDTH
                     x = X({trail_state})
                     p = Own({all_parameters})
-                    d = ({load_slopes},)
+                    # A name of its own: numba takes a tuple of over 30 for one only if nothing else is called so
+                    due = ({load_slopes},)
                     e = which[block]
                     if e < 0:
                         longrange = Longrange({trail_longrange})
                         stimulus = Stimulus({load_inputs})
                         noise = Noise({trail_noise})
-                        g = step_back(x, longrange, stimulus, noise, p, h, d)
+                        g = step_back(x, longrange, stimulus, noise, p, h, due)
 {store_slopes}
 {store_afar}
                     else:
                         told = Rates({trail_rates})
-                        g = rates_back(x, told, p, h, d)
+                        g = rates_back(x, told, p, h, due)
 {store_slopes_told}
 {store_heard}
 {clear_afar}
