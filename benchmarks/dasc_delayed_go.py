@@ -63,10 +63,12 @@ def report(chosen: argparse.Namespace) -> str:
             evaluate_every=chosen.every,
             goal=None,
             checkpoint=chosen.folder / f"{name}-{chosen.networks}-{chosen.seed}.npz",
+            diverged="drop",
             progress=True,
         )
         cpu = time.process_time() - begun
-        performance = found.history.performance.values
+        # A network that diverged has failed
+        performance = found.history.performance.fillna(0.0).values
         ever = np.maximum.accumulate(performance, axis=0) >= SOLVED
         steps = found.history.step.values
         firsts = [str(steps[k.argmax()]) if k.any() else "never" for k in ever.T]
@@ -81,13 +83,14 @@ def report(chosen: argparse.Namespace) -> str:
                 ", ".join(f"{p:.3f}" for p in final),
                 str(int(((final > PLATEAU - 0.02) & (final < PLATEAU + 0.02)).sum())),
                 str(int(collapsed)),
+                str(int(found.history.diverged.notnull().sum())),
                 f"{cpu:.0f}",
             ]
         )
         shown = np.unique(np.linspace(0, len(steps) - 1, 9).astype(int))
         curves.append((name, steps[shown], ever[shown].mean(axis=1)))
     columns = ["arm", "ever solved (95 %)", "first solved at", "mean, ranks 10-90 %", "final", "at chance", "collapsed"]
-    columns.append("CPU s in this run")
+    columns += ["diverged", "CPU s in this run"]
     lines = [
         "# Delayed go: plain backpropagation against DASC",
         "",
@@ -100,7 +103,7 @@ def report(chosen: argparse.Namespace) -> str:
         table(columns, rows),
         "",
         f"At chance: within .02 of {PLATEAU}, what a network gets that fixates and responds at random angles. "
-        f"Collapsed: solved once, and below .95 at the end.",
+        f"Collapsed: solved once, and below .95 at the end. Diverged: left out from there on, and counts as 0.",
         "",
         "## Share that has solved the task",
         "",

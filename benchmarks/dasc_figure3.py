@@ -63,7 +63,7 @@ def cells(chosen: argparse.Namespace) -> Iterator[dasc_runs.Cell]:
 def compare(outcome: dasc_runs.Outcome, n: int) -> list[Mismatch]:
     """Return what the middle ranks of the networks do under both dynamics."""
     cell, network = outcome.cell, outcome.network
-    if outcome.parameters is None:
+    if outcome.history is None or outcome.parameters is None:
         return []
     seed, step = outcome.settings.seed + 1, outcome.step
     rule = cell.rule
@@ -71,11 +71,13 @@ def compare(outcome: dasc_runs.Outcome, n: int) -> list[Mismatch]:
         rnn.evaluate(network, cell.task, outcome.parameters, under, trials=n, seed=seed, step=step)
         for under in (rule, rnn.BPTT())
     )
+    diverged = outcome.history.diverged.notnull().values
+    modified[diverged] = math.nan
     out = len(modified) // 10
     found = []
     for k in np.sort(np.argsort(np.nan_to_num(modified, nan=-1.0), kind="stable")[out : len(modified) - out]):
         one = outcome.parameters.select([k])
-        mismatch = {noise: distance(network, one, cell, n, seed, noise) for noise in NOISE}
+        mismatch = {noise: math.nan if diverged[k] else distance(network, one, cell, n, seed, noise) for noise in NOISE}
         method = cell.arm.rstrip("0123456789")
         theta = int(cell.arm.removeprefix(method))
         found.append(Mismatch(cell.task.name, method, theta, int(k), float(modified[k]), float(true[k]), mismatch))
@@ -198,6 +200,8 @@ def main() -> None:
         outcome = dasc_runs.train(cell, settings)
         if outcome.stopped != "steps":
             notes.append(f"{cell.name}: {outcome.stopped}; taken as it was after step {outcome.step}")
+        elif outcome.history is not None and (lost := int(outcome.history.diverged.notnull().sum())):
+            notes.append(f"{cell.name}: {lost} of {settings.networks} networks")
         these = compare(outcome, chosen.trials)
         found += these
         for noise, words in NOISE.items():

@@ -115,13 +115,14 @@ def train(cell: Cell, settings: Settings) -> Outcome:
             checkpoint=path,
             checkpoint_every=settings.every,
             callbacks=callbacks,
+            diverged="drop",
             threads=settings.threads,
         )
 
     try:
         found = go(settings.steps, [watch])
     except rnn.TrainingDiverged as error:
-        stopped = f"network {error.network} diverged at step {error.step}"
+        stopped = f"all networks diverged, the last at step {error.step}"
         if not path.exists():
             return Outcome(cell, network, settings, None, None, stopped, watch.cpu)
         # The checkpoint is past step 1, so this returns it
@@ -160,7 +161,7 @@ class Watch:
             reached = int((now.performance >= SOLVED).sum())
             print(
                 f"  {self.name}: step {now.step} of at most {self.steps}, {reached} of {len(now.performance)} networks "
-                f"at {SOLVED}, mean {rnn.trimmed_mean(now.performance):.3f}, loss {now.loss.mean():.4f}, "
+                f"at {SOLVED}, mean {rnn.trimmed_mean(now.performance):.3f}, loss {np.nanmean(now.loss):.4f}, "
                 f"{1e3 * per_step:.1f} ms a step, at most {per_step * (self.steps - now.step) / 60:.0f} min left",
                 flush=True,
             )
@@ -232,6 +233,7 @@ def row(outcome: Outcome) -> dict[str, Any]:
         "median_first_solved": "" if not firsts.size else float(np.median(firsts)),
         "at_chance": "" if plateau is None else int((abs(final - plateau) < 0.02).sum()),
         "collapsed": int(found.collapsed.sum()),
+        "diverged": int(outcome.history.diverged.notnull().sum()),
         "cpu_s": round(outcome.cpu, 1),
         "cpu_ms_per_step": round(1e3 * outcome.cpu / outcome.step, 2),
         "flops_per_network": float(f"{flops(outcome):.4g}"),
@@ -251,7 +253,7 @@ def share(hits: int, of: int, low: float, high: float) -> str:
 
 DETAILS = (
     *("task", "arm", "setting", "steps", "stopped", "mean, ranks 10-90 %", "ever solved (95 %)", "solved at the end"),
-    *("median first", "at chance", "collapsed", "CPU s", "CPU ms a step", "FLOPs per network"),
+    *("median first", "at chance", "collapsed", "diverged", "CPU s", "CPU ms a step", "FLOPs per network"),
 )
 
 
@@ -267,6 +269,7 @@ def details(outcome: Outcome) -> list[str]:
         str(told["solved_at_the_end"]),
         *(str(told[k]) if told[k] != "" else "-" for k in ("median_first_solved", "at_chance")),
         str(told["collapsed"]),
+        str(told["diverged"]),
         f"{told['cpu_s']:.0f}",
         f"{told['cpu_ms_per_step']:.1f}",
         f"{told['flops_per_network']:.2e}",
@@ -276,7 +279,8 @@ def details(outcome: Outcome) -> list[str]:
 NOTES = (
     f"Evaluated on fresh trials under the true dynamics, with noise. A network has solved the task at the first "
     f"evaluation with a performance of {SOLVED}; Wilson's 95 % intervals. At chance: within .02 of what one gets that "
-    f"fixates, responds in time, and at random angles. Collapsed: solved once, and below .94 at the end. CPU time is "
+    f"fixates, responds in time, and at random angles. Collapsed: solved once, and below .94 at the end. Diverged: a "
+    f"gradient was not finite; the network is left out from there on, and counts with a performance of 0. CPU time is "
     f"that of all threads and networks, evaluations and compiling included. FLOPs as the paper counts them: products "
     f"of weights with activity, forwards once and backwards twice, and an evaluation on 200 trials every 10 steps."
 )
@@ -322,6 +326,7 @@ def curves(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
                     "low": round(float(found.low[k]), 3),
                     "high": round(float(found.high[k]), 3),
                     "mean_10_90": round(float(found["mean"][k]), 4),
+                    "diverged": int((history.diverged < step).sum()),
                     "loss": round(float(history.loss[k].mean()), 5),
                     "beta": round(float(history.beta[k]), 3),
                     "time_scale": int(history.time_scale[k]),

@@ -190,6 +190,13 @@ def test_solved_counts_networks_from_their_first_time_on():
         fraction_solved(POPULATION.isel(step=[]))
 
 
+def test_a_network_that_diverged_has_not_solved_the_task_and_one_that_had_before_has_lost_it():
+    found = fraction_solved(history([[0.8, 1.0, 0.9], [np.nan, np.nan, 1.0]]))
+    np.testing.assert_array_equal(found.n, [1, 2])
+    np.testing.assert_array_equal(found.collapsed, [False, True, False])
+    assert found["mean"][-1] == pytest.approx(1 / 3)
+
+
 def test_curves_show_the_fraction_solved_and_what_is_annealed():
     solved, performance, loss, way = plot.training_curves({"DASC40": POPULATION, "control": POPULATION}).axes
     np.testing.assert_allclose(solved.lines[0].get_ydata(), [0.25, 0.5, 0.75])

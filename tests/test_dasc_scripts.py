@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from cortexsim import rnn, tasks
+from cortexsim.rnn.passes import Passes
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -107,6 +108,30 @@ def test_figure_3_finds_sctt_farther_from_the_true_dynamics_than_dasc(tmp_path):
             assert mean(method, theta, "independent") > mean(method, theta, "common")
     assert np.isnan(mean("CD", "5", "common"))
     assert mean("CD", "5", "independent") > mean("CD", "5", "none") > 0
+
+
+def test_a_cell_in_which_a_network_diverges_goes_on_and_tells_how_many_did(runs, tmp_path, monkeypatch):
+    gradients = Passes.gradients
+
+    def spoilt(self, *args, step=0, **options):
+        losses, gradient = gradients(self, *args, step=step, **options)
+        if step >= 3:
+            gradient.W_rec[1] = np.inf
+        return losses, gradient
+
+    monkeypatch.setattr(Passes, "gradients", spoilt)
+    task = runs.shortened(tasks.by_name("dgo"))
+    settings = runs.Settings(
+        networks=3, steps=6, every=2, trials=4, evaluation_trials=8, seed=0, goal=None, folder=tmp_path, released=True
+    )
+    outcome = runs.train(runs.Cell(task, "control", rnn.BPTT()), settings)
+    assert (outcome.stopped, outcome.step) == ("steps", 6)
+    told = runs.row(outcome)
+    assert told["diverged"] == 1
+    assert [line["diverged"] for line in runs.curves([outcome])] == [0, 1, 1]
+    assert len(runs.details(outcome)) == len(runs.DETAILS)
+    # The one that diverged counts as 0
+    assert told["mean_10_90"] == pytest.approx(float(outcome.history.performance[-1].sum()) / 3, abs=1e-4)
 
 
 def test_flops_are_those_of_the_products_and_near_what_the_paper_implies(runs):

@@ -17,6 +17,7 @@ from cortexsim.rnn import files
 from cortexsim.rnn.loss import Penalties
 from cortexsim.rnn.network import Network, Parameters
 from cortexsim.rnn.optimizer import norms
+from cortexsim.rnn.passes import Passes
 from cortexsim.rnn.rules import ALL, BPTT, CD, DASC, SCTT, Annealing, Strategic
 from cortexsim.tasks import Draw, Task, TaskEpoch
 
@@ -163,6 +164,53 @@ def test_a_diverging_training_stops_with_step_norm_and_advice_and_keeps_its_chec
     rnn.train(network, Tiny(), start(network), steps=error.step + 5, optimizer=calm)
 
 
+@pytest.fixture
+def wild(monkeypatch):
+    """Make the gradient of network 1 infinite from step 6 on."""
+    gradients = Passes.gradients
+
+    def spoilt(self, *args, step=0, **options):
+        losses, gradient = gradients(self, *args, step=step, **options)
+        if step >= 6:
+            gradient.W_rec[1:2] = np.inf
+        return losses, gradient
+
+    monkeypatch.setattr(Passes, "gradients", spoilt)
+
+
+@pytest.mark.usefixtures("wild")
+@pytest.mark.parametrize("optimizer", [rnn.Adam(clip_norm=0.1), rnn.SGD(0.01, momentum=0.9)], ids=["Adam", "SGD"])
+def test_a_diverged_network_is_dropped_and_the_others_train_on_with_the_same_bits(optimizer, tmp_path):
+    options = {"optimizer": optimizer, "evaluate_every": 4, "evaluation_trials": 8, "goal": None, "threads": 1}
+    found = rnn.train(NETWORK, Tiny(), start(networks=3), steps=12, diverged="drop", **options)
+    np.testing.assert_array_equal(found.history.diverged, [np.nan, 6, np.nan])
+    for name in ("loss", "performance", "norm"):
+        np.testing.assert_array_equal(np.isnan(found.history[name]), [[0, 0, 0], [0, 1, 0], [0, 1, 0]])
+    before = rnn.train(NETWORK, Tiny(), start(networks=3), steps=6, **options)
+    assert same(found.parameters.select([1]), before.parameters.select([1]))
+    # Trained alone: network 0 of any stack has the same noise
+    alone = rnn.train(NETWORK, Tiny(), start(networks=1), steps=12, **options)
+    assert same(found.parameters.select([0]), alone.parameters)
+    # Stopped, and then gone on with
+    path = tmp_path / "run.npz"
+    files_ = {"checkpoint": path, "checkpoint_every": 5}
+    with pytest.raises(rnn.TrainingDiverged, match="network 1 became non-finite at step 6"):
+        rnn.train(NETWORK, Tiny(), start(networks=3), steps=12, **files_, **options)
+    for steps in (9, 12):
+        parted = rnn.train(NETWORK, Tiny(), start(networks=3), steps=steps, diverged="drop", **files_, **options)
+    assert same(found.parameters, parted.parameters)
+    assert found.history.identical(parted.history)
+
+
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
+def test_training_ends_when_all_networks_have_diverged():
+    network = replace(NETWORK, readout="linear")
+    with pytest.raises(rnn.TrainingDiverged):
+        rnn.train(network, Tiny(), start(network), steps=500, optimizer=rnn.SGD(learning_rate=30.0), diverged="drop")
+    with pytest.raises(ValueError, match="Unknown way to go on 'dropp' in `diverged`; did you mean 'drop'"):
+        rnn.train(NETWORK, Tiny(), start(), diverged="dropp")
+
+
 def test_callbacks_see_every_evaluation_and_can_stop():
     seen = []
 
@@ -236,6 +284,9 @@ def test_every_rule_ends_at_the_true_dynamics(rule):
 def test_the_mean_of_the_middle_leaves_out_a_tenth_at_either_end():
     assert rnn.trimmed_mean(np.array([0.0, *[0.5] * 8, 1.0])) == 0.5
     assert rnn.trimmed_mean(np.array([0.2, 0.4])) == pytest.approx(0.3)
+    # A network that diverged has failed
+    assert rnn.trimmed_mean(np.array([np.nan, *[0.5] * 8, 1.0])) == 0.5
+    assert rnn.trimmed_mean(np.array([np.nan, 0.4])) == pytest.approx(0.2)
 
 
 def test_run_labels_what_networks_do():
@@ -283,11 +334,13 @@ def test_penalties_pull_weights_and_rates_down():
 
 def test_state_of_a_checkpoint_comes_back_as_it_was(tmp_path):
     p = start()
-    state = checkpoints.State(7, p, rnn.Adam().start(p), {"loss": np.ones((2, 2))}, np.arange(2.0), 3)
+    diverged = np.array([np.nan, 5.0])
+    state = checkpoints.State(7, p, rnn.Adam().start(p), {"loss": np.ones((2, 2))}, np.arange(2.0), 3, diverged)
     checkpoints.save(tmp_path / "c.npz", state, {"a": "1"})
     found = checkpoints.load(tmp_path / "c.npz", {"a": "1"}, p)
     assert (found.step, found.parts, found.moments.steps) == (7, 3, 0)
     assert same(found.parameters, p)
+    np.testing.assert_array_equal(found.diverged, diverged)
     assert checkpoints.load(tmp_path / "none.npz", {}, p) is None
 
 

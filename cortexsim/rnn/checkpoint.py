@@ -34,6 +34,8 @@ class State:
         Sum of the losses since the last record, (network,).
     parts
         Into how many the batch is cut, which the last bits depend on.
+    diverged
+        The step at which a network diverged and was left out, NaN for those that go on, (network,).
     """
 
     step: int
@@ -42,11 +44,12 @@ class State:
     records: dict[str, Array]
     losses: Array
     parts: int
+    diverged: Array
 
 
 def save(path: str | os.PathLike[str], state: State, settings: dict[str, Any]) -> None:
     """Write a checkpoint; the file of this name is the old or the new one, and never half of one."""
-    arrays: dict[str, Array] = {"losses": state.losses}
+    arrays: dict[str, Array] = {"losses": state.losses, "diverged": state.diverged}
     for group, values in (
         ("parameters", state.parameters._asdict()),
         ("first", state.moments.first._asdict()),
@@ -97,4 +100,6 @@ def load(path: str | os.PathLike[str], settings: dict[str, Any], like: Stack) ->
         {key.split("/", 1)[1]: value for key, value in found.items() if key.startswith("records/")},
         found["losses"],
         description["parts"],
+        # Files of former versions have none
+        found.get("diverged", np.full(len(found["losses"]), np.nan)),
     )

@@ -15,7 +15,8 @@ _LOST = 0.05
 def fraction_solved(history: xr.Dataset, *, threshold: float = 0.99, confidence: float = 0.95) -> xr.Dataset:
     """Return how many networks have solved a task after each number of training steps.
 
-    A network has solved it from the first record on at which its performance reached the threshold. On tasks with long
+    A network has solved it from the first record on at which its performance reached the threshold. One that diverged,
+    with a performance of NaN, fails; if it had solved the task before, it has collapsed. On tasks with long
     delays some networks of a stack solve the task and the others stay at chance: a mean tells little.
 
     Parameters
@@ -45,7 +46,7 @@ def fraction_solved(history: xr.Dataset, *, threshold: float = 0.99, confidence:
     if history.sizes["step"] == 0:
         raise ValueError("Argument `history` must hold at least one record, but training ended before the first.")
     threshold = _checks.check_fraction("threshold", threshold)
-    performance = history.performance.transpose("step", "network").values
+    performance = np.nan_to_num(history.performance.transpose("step", "network").values, nan=0.0)
     ever = np.maximum.accumulate(performance, axis=0) >= threshold
     first = np.where(ever[-1], history.step.values[ever.argmax(axis=0)], np.nan)
     n = xr.DataArray(ever.sum(axis=1), {"step": history.step}, ("step",))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from cortexsim import _checks
 from cortexsim.rnn import checkpoint as checkpoints
@@ -29,7 +30,7 @@ _FRESH = 2**64  # between the seeds of the trials of training and of evaluation,
 
 
 class TrainingDiverged(FloatingPointError):
-    """Loss or gradient of a network became infinite or NaN.
+    """Loss or gradient of a network became infinite or NaN; where diverged networks are dropped, that of the last one.
 
     Attributes
     ----------
@@ -59,7 +60,7 @@ class Progress(NamedTuple):
     performance
         Under the true dynamics, (network,).
     norm
-        Of the gradient of the last step, (network,).
+        Of the gradient of the last step, (network,). As loss and performance it is NaN for networks that diverged.
     rule
         Of the last step.
     parameters
@@ -86,7 +87,8 @@ class Training:
         Of the stack, after the last step.
     history
         Dataset (step, network): `loss` (mean since the record before), `performance` under the true dynamics and `norm`
-        of the gradient; `beta` (step), the share of the ordinary state in a mix, and `time_scale` (step).
+        of the gradient, all NaN once a network has diverged; `beta` (step), the share of the ordinary state in a mix,
+        and `time_scale` (step); `diverged` (network), the step at which it did, NaN for all others.
     step
         Training steps done.
     stopped
@@ -118,6 +120,7 @@ def train(
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: int = 500,
     callbacks: Sequence[Callable[[Progress], object]] = (),
+    diverged: Literal["stop", "drop"] = "stop",
     progress: bool = False,
     threads: int | None = None,
 ) -> Training:
@@ -155,6 +158,10 @@ def train(
         A file. If it exists, training goes on from there; it is written every `checkpoint_every` steps and at the end.
     callbacks
         Called with a `Progress` at each evaluation; training stops if one returns True.
+    diverged
+        When the loss or gradient of a network is not finite, "stop", or "drop" the network and go on with the others:
+        its weights stay as they are at that step, and its performance counts as 0 for the goal. A training that
+        stopped goes on from its checkpoint with "drop".
     progress
         Whether to show steps, loss, performance and beta in a bar.
     threads
@@ -167,7 +174,7 @@ def train(
     Raises
     ------
     TrainingDiverged
-        If a loss or gradient is not finite; a checkpoint written before stays.
+        If a loss or gradient is not finite, with "drop" those of all networks; a checkpoint written before stays.
     FileNotFoundError
         If the folder of the checkpoint does not exist.
     ValueError, TypeError
@@ -191,6 +198,7 @@ def train(
         evaluate_every=_checks.check_count("evaluate_every", evaluate_every),
         evaluation_trials=_checks.check_count("evaluation_trials", evaluation_trials),
     )
+    _checks.check_known(diverged, ("stop", "drop"), what="way to go on", where="`diverged`")
     steps = _checks.check_count("steps", steps)
     checkpoint_every = _checks.check_count("checkpoint_every", checkpoint_every)
     _check_fit(network, task, parameters)
@@ -213,7 +221,7 @@ def train(
         if run.reached(state, goal):
             stopped = "goal"
         while state.step < steps and stopped == "steps":
-            state, norm = run.step(passes, state, norm, kept)
+            state, norm = run.step(passes, state, norm, diverged == "drop", kept)
             bar.set_description(None, refresh=False)
             bar.update()
             if state.step % run.evaluate_every == 0:
@@ -334,8 +342,11 @@ def run(
 
 
 def trimmed_mean(performance: Array) -> float:
-    """Return the mean `performance` of the networks that rank from 10 to 90 percent; a tenth at either end is out."""
-    ranked = np.sort(performance)
+    """Return the mean `performance` of the networks that rank from 10 to 90 percent; a tenth at either end is out.
+
+    NaN, of a network that diverged, counts as 0.
+    """
+    ranked = np.sort(np.nan_to_num(performance, nan=0.0))
     out = len(ranked) // 10
     return float(ranked[out : len(ranked) - out].mean())
 
@@ -372,9 +383,13 @@ class _Run:
         records: dict[str, Array] = {name: np.zeros((0, n)) for name in ("loss", "performance", "norm")}
         records |= {name: np.zeros(0) for name in ("step", "beta", "time_scale")}
         settled = self.network.settled(parameters)
-        return checkpoints.State(0, settled, self.optimizer.start(settled), records, np.zeros(n), parts)
+        return checkpoints.State(
+            0, settled, self.optimizer.start(settled), records, np.zeros(n), parts, np.full(n, np.nan)
+        )
 
-    def step(self, passes: Runner, state: checkpoints.State, norm: Array, kept: str) -> tuple[checkpoints.State, Array]:
+    def step(
+        self, passes: Runner, state: checkpoints.State, norm: Array, drop: bool, kept: str
+    ) -> tuple[checkpoints.State, Array]:
         """Return the state after one more step, and the norm of its gradient."""
         k, rule = state.step, self.rule_at(state.step)
         batch = self.task.trials(self.trials, seed=self.seed, step=k, dt=self.network.dt * rule.time_scale)
@@ -382,20 +397,33 @@ class _Run:
             state.parameters, batch, rule, penalties=self.penalties, seed=self.seed, step=k, parts=state.parts
         )
         found = norms(gradient)
-        bad = ~(np.isfinite(losses) & np.isfinite(found))
+        before = np.isfinite(state.diverged)
+        bad = ~(np.isfinite(losses) & np.isfinite(found)) & ~before
+        out = before | bad
         rate = self.optimizer.rate(k)
-        if bad.any():
+        if bad.any() and (out.all() or not drop):
             which = int(bad.argmax())
             raise TrainingDiverged(which, k, float(norm[which]), rate, kept)
         moments = state.moments
         if isinstance(self.schedule, Annealing) and self.schedule.starts_anew(k):
             moments = self.optimizer.start(state.parameters)
+        if out.any():
+            losses, found = np.where(out, np.nan, losses), np.where(out, np.nan, found)
+            gradient = _without(gradient, out)
+            moments = moments._replace(first=_without(moments.first, out), second=_without(moments.second, out))
         parameters, moments = self.optimizer.update(
-            state.parameters, self.optimizer.clipped(gradient, found), moments, rate
+            state.parameters, self.optimizer.clipped(gradient, np.nan_to_num(found)), moments, rate
         )
         if self.network.constrained:
             parameters = self.network.settled(parameters)
-        return replace(state, step=k + 1, parameters=parameters, moments=moments, losses=state.losses + losses), found
+        return replace(
+            state,
+            step=k + 1,
+            parameters=parameters,
+            moments=moments,
+            losses=state.losses + losses,
+            diverged=np.where(bad, k, state.diverged),
+        ), found
 
     def evaluate(self, passes: Runner, state: checkpoints.State, norm: Array) -> Progress:
         """Return how training goes."""
@@ -409,6 +437,7 @@ class _Run:
             self.seed,
             state.step,
             True,
+            np.isfinite(state.diverged),
         )
         rule = self.rule_at(state.step - 1)
         return Progress(state.step, state.losses / self.evaluate_every, performance, norm, rule, state.parameters)
@@ -442,11 +471,13 @@ class _Run:
             "time_scale": "factor of the time step",
         }
         records = state.records
+        said: dict[str, Any] = {
+            name: (("step", "network")[: records[name].ndim], records[name], {"units": "1", "long_name": text})
+            for name, text in about.items()
+        }
+        said["diverged"] = ("network", state.diverged, {"units": "1", "long_name": "step at which it diverged"})
         return xr.Dataset(
-            {
-                name: (("step", "network")[: records[name].ndim], records[name], {"units": "1", "long_name": text})
-                for name, text in about.items()
-            },
+            said,
             coords={"step": records["step"].astype(int), "network": np.arange(len(state.parameters[0]))},
             attrs={"task": self.task.name, "rule": repr(self.schedule), "seed": self.seed},
         )
@@ -462,13 +493,26 @@ def _performance(
     seed: int,
     step: int,
     noise: bool,
+    without: NDArray[np.bool_] | None = None,
 ) -> Array:
+    """Return how well each network does, NaN for those to do without."""
     scale = dt * rule.time_scale
     trials = task.trials(n, seed=seed + _FRESH, step=step, dt=scale, jitter=False)
     # What lies outside of the windows does not count
     steps = np.concatenate([np.arange(w.start, w.stop) for w in trials.windows])
     outputs = passes.outputs(parameters, trials, rule, seed=seed, step=step, noise=noise, steps=steps)
-    return np.array([task.performance(y[np.newaxis], trials)[0] for y, _ in outputs])
+    skipped = np.zeros(len(parameters[0]), np.bool_) if without is None else without
+    return np.array(
+        [
+            np.nan if skip else task.performance(y[np.newaxis], trials)[0]
+            for skip, (y, _) in zip(skipped, outputs, strict=True)
+        ]
+    )
+
+
+def _without(values: Stack, out: NDArray[np.bool_]) -> Stack:
+    """Return values of a stack with 0 for the networks that are out."""
+    return values._make(np.where(out.reshape(-1, *(1,) * (v.ndim - 1)), v.dtype.type(0), v) for v in values)
 
 
 def _schedule(rule: Rule | Annealing | None) -> Rule | Annealing:
@@ -487,7 +531,7 @@ def _check_fit(network: Learner, task: Task, parameters: Stack) -> None:
 
 
 def _summary(now: Progress) -> dict[str, str]:
-    out = {"loss": f"{now.loss.mean():.4f}", "performance": f"{trimmed_mean(now.performance):.3f}"}
+    out = {"loss": f"{np.nanmean(now.loss):.4f}", "performance": f"{trimmed_mean(now.performance):.3f}"}
     if now.rule.skips.every:
         out["beta"] = f"{now.rule.skips.beta:.2f}"
     if now.rule.time_scale > 1:
