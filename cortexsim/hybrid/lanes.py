@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from cortexsim import _checks
+from cortexsim import _checks, perturbed
 from cortexsim.hybrid.kernel import build_loops
 from cortexsim.hybrid.nets import Desk, Nets
 from cortexsim.kernel.lanes import Lanes
+from cortexsim.plan import NO_NOISE
 
 _LONGEST = 2000  # cortical steps of a call
 
@@ -46,11 +47,17 @@ class HybridLanes(Lanes):
         )
         self.scale = self._scales()
         self.nets = Nets(hybrid, self.layout, hybrid.dt)
+        if run.noise_kind == NO_NOISE:
+            self.nets.reals[:] = 0
         self._kept = self.nets.tables
         self._weights_of_nets = self.nets.weights(hybrid.stack, 0)
         self._units = None if run.origin is None else run.origin["final_units"].transpose("trial", "unit_state", "unit")
+        self._run = run
         self._start(run)
-        self._record, self._phase, self._ticks = None, [0] * self.tiles, [run.first_step // self.substeps] * self.tiles
+        self._record = np.zeros((len(run.trials), run.samples, hybrid.units), self.dtype)
+        self._phase, self._ticks = [0] * self.tiles, [run.first_step // self.substeps] * self.tiles
+        # What the direct inputs were as the step of the networks that is under way began
+        self._begun = [np.zeros((self.width, len(run.channels)))] * self.tiles
 
     def _direct(self, channel):
         area, name = channel
@@ -105,8 +112,6 @@ class HybridLanes(Lanes):
         self, first_tile, last_tile, dt, seed, first_step, n_done, n_steps, noise_kind, given, drive, every, record
     ):
         """Make `n_steps` Euler steps of some tiles; see `kernel` for the arguments."""
-        if self._record is None or self._record.shape[1] != record.shape[2]:
-            self._record = np.zeros((self.n_trials, record.shape[2], self.nets_units), self.dtype)
         sources = len({p.source for p in self.layout.circuit.pathways})
         gathered = np.zeros(max(sources, 1) * self.blocks * self.width + 64, self.dtype)
         direct = [k for k, c in enumerate(self._channels) if self._direct(c)]
@@ -114,6 +119,7 @@ class HybridLanes(Lanes):
         to_cortex = np.ascontiguousarray(drive[:, :, others])
         real, nothing = self.dtype.type, np.zeros(0, self.dtype)
         m, w, nets = self.substeps, self._weights_of_nets, self.nets
+        noise_kind = noise_kind if self.layout.noise else NO_NOISE  # there may be noise in the units alone
         for tile in range(first_tile, last_tile):
             desk, phase = self.desks[tile], self._phase[tile]
             gone = (phase + n_steps) // m
@@ -133,26 +139,29 @@ class HybridLanes(Lanes):
             desk.go_on(gone)
             self._phase[tile], self._ticks[tile] = (phase + n_steps) % m, self._ticks[tile] + gone
 
-    @property
-    def nets_units(self):
-        """Units of all networks."""
-        return self.hybrid.units
-
     def _ext(self, tile, drive, direct, gone, phase):
-        """Return bias and direct inputs of the networks, a row for each of their steps, or one for all."""
+        """Return bias and direct inputs of the networks, a row for each of their steps, or one for all.
+
+        The inputs are those at the beginning of a step, which may have begun before these.
+        """
         nets, bias = self.nets, self._weights_of_nets["bias"]
         if not direct:
             return bias[np.newaxis]
         out = np.repeat(bias[np.newaxis], max(gone, 1), axis=0)
-        at = np.maximum(np.arange(gone) * self.substeps - phase, 0)
         trial = np.minimum(np.arange(tile * self.width, (tile + 1) * self.width), len(drive) - 1)
+        begins = np.arange(-phase % self.substeps, drive.shape[1], self.substeps)
+        inputs = drive[trial][:, begins]
+        if phase:
+            inputs = np.concatenate([self._begun[tile][:, np.newaxis], inputs], axis=1)
+        if inputs.shape[1]:
+            self._begun[tile] = inputs[:, -1]
         for k in direct:
             area, name = self._channels[k]
             e = list(self.hybrid.embedded).index(area)
             network = self.hybrid.embedded[area].network
             W_in = self.hybrid.stack.of(f"W_in {area}")[0][:, int(name[1:])]
             row = out[:, nets.rows_of(e)].reshape(len(out), self.width, -1)
-            row[:gone, :, network.receiving] += drive[trial][:, at, k].T[:, :, np.newaxis] * W_in
+            row[:gone, :, network.receiving] += inputs[:, :gone, k].T[:, :, np.newaxis] * W_in
         return out
 
     def _take_units(self, tile, n_done, n_steps, every, phase):
@@ -191,22 +200,22 @@ class HybridLanes(Lanes):
         held = [
             (d.states.copy(), d.rates.copy(), d.noise.copy(), d.collected.copy(), d.heard.copy()) for d in self.desks
         ]
-        return super().copy(), held, list(self._phase), list(self._ticks)
+        return super().copy(), held, list(self._phase), list(self._ticks), list(self._begun)
 
     def restore(self, copy):
         """Go back to a copy."""
-        cortex, held, phase, ticks = copy
+        cortex, held, phase, ticks, begun = copy
         super().restore(cortex)
         for desk, values in zip(self.desks, held, strict=True):
             for buffer, value in zip(
                 (desk.states, desk.rates, desk.noise, desk.collected, desk.heard), values, strict=True
             ):
                 buffer[:] = value
-        self._phase, self._ticks = list(phase), list(ticks)
+        self._phase, self._ticks, self._begun = list(phase), list(ticks), list(begun)
 
     def extras(self):
         """Return the rates of the units (trial, time, unit), and their last state and noise (trial, 2, unit)."""
-        last = np.zeros((self.n_trials, 2, self.nets_units), self.dtype)
+        last = np.zeros((self.n_trials, 2, self.hybrid.units), self.dtype)
         for tile, desk in enumerate(self.desks):
             trials = np.arange(tile * self.width, min((tile + 1) * self.width, self.n_trials))
             first = 0
@@ -217,6 +226,10 @@ class HybridLanes(Lanes):
                 last[trials, 0, first : first + units] = state[: len(trials), :units]
                 last[trials, 1, first : first + units] = eta[: len(trials), :units]
                 first += units
+        area_of = np.array(self.hybrid.unit_coordinates["unit_area"][1])
+        for cut in perturbed.lesions(self._run.stimuli[0]):
+            within = np.array([perturbed.acts(cut, float(t)) for t in self._run.times], dtype=bool)
+            self._record[:, np.outer(within, np.isin(area_of, cut.areas))] = np.nan
         return {"r_unit": self._record, "final_units": last}
 
 

@@ -322,6 +322,11 @@ class Hybrid(Model):
             {"embedded": json.dumps(told), "weights_digest": self._digest},
         )
 
+    @property
+    def noisy(self) -> bool:
+        """Whether a run can have noise, in the circuit's areas or in units."""
+        return super().noisy or any(e.network.noise > 0 for e in self.embedded.values())
+
     def input_names(self, area: str) -> tuple[str, ...]:
         """Return what a stimulus can drive in an area: the circuit's inputs, and an embedded network's own."""
         own = self.embedded[area].network.inputs if area in self.embedded else 0

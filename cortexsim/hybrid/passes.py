@@ -81,7 +81,7 @@ class HybridPasses:
         by_area = tuple(sorted(hybrid.parameters(1)[1]))
         self._module, self.layout = build_loops(type(hybrid.circuit), by_area, str(self.dtype))
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="cortexsim") if self.threads > 1 else None
-        self._desks, self._cortex_of = threading.local(), {}
+        self._desks, self._cortices, self._nets = threading.local(), {}, {}
         # Whether rates of areas without a network are read, and whether the gradient has to pass the cortex at all
         self.far = any(area not in hybrid.embedded for area in hybrid.readout)
         self.cortical = credit == "full" or (credit == "open_loop" and self.far)
@@ -179,6 +179,20 @@ class HybridPasses:
             raise ValueError("Strategic skips go over trials within a trial, which a hybrid can't do; leave them out.")
         return _Batch(self, parameters, trials, rule, seed, step, kind, noise, penalties)
 
+    def nets(self, dt):
+        """Return the tables of the networks for a time step."""
+        if dt not in self._nets:
+            self._nets[dt] = Nets(self.hybrid, self.layout, dt)
+        return self._nets[dt]
+
+    def cortex(self, trials, driven):
+        """Return cortical buffers of so many trials at their start, which nobody writes to."""
+        if (trials, driven) not in self._cortices:
+            self._cortices[trials, driven] = _Cortex(
+                self.hybrid, list(range(trials)), driven, (), self.dtype, self.hybrid.step, 0, None, None, None
+            )
+        return self._cortices[trials, driven]
+
     def desk(self, nets, steps):
         """Return this thread's buffers for the networks."""
         desk = getattr(self._desks, "desk", None)
@@ -214,9 +228,8 @@ class _Batch:
         self.layout, self.dtype, self.module = passes.layout, passes.dtype, passes._module
         self.width = self.layout.width
         self.tiles = -(-trials.n // self.width)
-        self.nets = Nets(hybrid, self.layout, trials.dt)
-        if not noise:
-            self.nets.reals = self.nets.reals * 0
+        self.nets = passes.nets(trials.dt)
+        self.reals = self.nets.reals if noise else self.nets.reals * 0
         self.substeps = _checks.whole_steps("network.dt", trials.dt, hybrid.step)
         self.which = np.minimum(np.arange(self.tiles * self.width), trials.n - 1)
         # Numbers that no other step has; evaluation has seeds of its own
@@ -232,24 +245,21 @@ class _Batch:
         )
         warmup = np.arange(trials.warmup)
         self.warmup = _Time(0 * warmup, warmup, trials.warmup)
-        self.cortex = self._cortex()
+        self._drives()
 
-    def _cortex(self):
-        """Return the cortical buffers of all trials, at their start; each network takes a copy of its tile."""
-        inputs = list(dict.fromkeys((d.area, d.input) for d, _ in self.drives))
-        self.driven = inputs
-        lanes = _Cortex(
-            self.hybrid, [int(n) for n in self.numbers], inputs, (), self.dtype, self.hybrid.step, 0, None, None, None
-        )
-        self.drive = np.zeros((self.trials.n, len(self.trials.lengths), len(inputs)), np.float64)
-        self.warmup_drive = np.zeros((self.trials.n, 1, len(inputs)), np.float64)
+    def _drives(self):
+        """Set what the task's drives give, (trial, epoch, place), in the trials and in their warm-up."""
+        driven = tuple(dict.fromkeys((d.area, d.input) for d, _ in self.drives))
+        self.cortex = self.passes.cortex(self.trials.n, driven)
+        self.keys = self.cortex._noise_keys(self.numbers.astype(np.uint32), self.hybrid.areas)
+        self.drive = np.zeros((self.trials.n, len(self.trials.lengths), len(driven)))
+        self.warmup_drive = np.zeros((self.trials.n, 1, len(driven)))
         for drive, channel in self.drives:
-            at = inputs.index((drive.area, drive.input))
+            at = driven.index((drive.area, drive.input))
             self.drive[:, :, at] += drive.amplitude * self.trials.inputs_by_epoch[:, :, channel].T
             self.warmup_drive[:, 0, at] += drive.amplitude * self.trials.warmup_inputs[:, channel]
-        self.drive *= lanes.scale
-        self.warmup_drive *= lanes.scale
-        return lanes
+        self.drive *= self.cortex.scale
+        self.warmup_drive *= self.cortex.scale
 
     # ---- Forwards
 
@@ -261,7 +271,7 @@ class _Batch:
         desk.start(self.module, self.weights[k], trials, self.key, k)
         put_rates(buffer[0], desk, self.nets, self.layout)
         tables = lanes._tables[tile : tile + 1].ravel()
-        keys = lanes._keys[tile : tile + 1].ravel()
+        keys = self.keys[tile : tile + 1].ravel()
         run = _Run(desk, buffer, tables, keys, tile, k)
         if self.warmup.steps:
             ext = self._ext(k, tile, self.trials.warmup_inputs[np.newaxis])
@@ -301,7 +311,7 @@ class _Batch:
             np.uint32(self.key & 0xFFFFFFFF), np.uint32(self.key >> 32), real(self.hybrid.step), self.width,
             lanes.n_areas, lanes.blocks, lanes._draws, 0, first * m, 0, n, noise_kind, np.zeros((1, 0, 0, 0)),
             lanes._driven, own, run.row_of, n + 1, lanes._recorded, np.zeros((0, 0, 0, 0), self.dtype), trail, keep,
-            nets.table, nets.reals, nets.which, nets.kinds, nets.sources, nets.rows, nets.tables.ravel(),
+            nets.table, self.reals, nets.which, nets.kinds, nets.sources, nets.rows, nets.tables.ravel(),
             desk.collected, w["W_t"], w["P"], w["read"], ext, time.epochs, time.local, desk.streams, desk.pushed,
             desk.states, desk.rates, desk.targets, nets.leak, desk.noise, desk.keys, desk.ahead, desk.held, desk.heard,
             skip, real(beta), real(lead), self.rule.skips.stale, m, 0, first, desk.steps,
