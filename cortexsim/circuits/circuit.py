@@ -118,6 +118,8 @@ class Circuit:
     functions alone (exp, expm1, log, tanh, sqrt, where, maximum, minimum, abs) and no `if`: the same source runs on
     NumPy arrays and, compiled, on SIMD registers.
 
+    `laminar` says that the pathways already tell apart feedforward from feedback (by layers of origin, or SLN).
+
     For an area whose rates a trained network gives, it also names its `excitatory` rates, in the order of the channels
     that other areas can tell apart, and the rate of its interneurons, if one variable is that (`inhibitory`).
     `from_rates` then is a function of the same kind: from_rates(x, rates, p, dt) returns all state variables one step
@@ -136,6 +138,7 @@ class Circuit:
     citation: ClassVar[str] = ""
     step: ClassVar[Callable[..., tuple[Any, ...]] | None] = None
     derivative: ClassVar[Callable[..., tuple[Any, ...]] | None] = None
+    laminar: ClassVar[bool] = False
     excitatory: ClassVar[tuple[str, ...]] = ()
     inhibitory: ClassVar[tuple[str, ...]] = ()
     from_rates: ClassVar[Callable[..., tuple[Any, ...]] | None] = None

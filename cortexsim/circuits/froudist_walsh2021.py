@@ -396,6 +396,7 @@ class FroudistWalsh2021(Circuit):
     maps: ClassVar[tuple[str, ...]] = ("spine_count", "d1")
     citation: ClassVar[str] = "Froudist-Walsh et al. 2021, Neuron 109:3500, doi 10.1016/j.neuron.2021.08.024"
     step = staticmethod(step)
+    laminar: ClassVar[bool] = True
     excitatory: ClassVar[tuple[str, ...]] = ("r_E1", "r_E2")
     from_rates: ClassVar[Any] = staticmethod(from_rates)
 

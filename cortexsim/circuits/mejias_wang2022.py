@@ -195,6 +195,7 @@ class MejiasWang2022(Circuit):
     maps: ClassVar[tuple[str, ...]] = ("hierarchy",)
     citation: ClassVar[str] = "Mejias and Wang 2022, eLife 11:e72136, doi 10.7554/eLife.72136"
     step = staticmethod(step)
+    laminar: ClassVar[bool] = True
     excitatory: ClassVar[tuple[str, ...]] = ("r_A", "r_B")
     inhibitory: ClassVar[tuple[str, ...]] = ("r_I",)
     from_rates = staticmethod(from_rates)

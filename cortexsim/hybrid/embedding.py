@@ -1,4 +1,4 @@
-"""What stands in for the circuit of an area: a network, and how it is wired to the area's long-range input and output."""
+"""What stands in for the circuit of an area: a network, and its wiring to the area's long-range input and output."""
 
 from __future__ import annotations
 

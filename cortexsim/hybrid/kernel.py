@@ -16,16 +16,16 @@ from cortexsim.kernel import adjoint, build, reading
 from cortexsim.kernel.source import Layout, couple_text, draw_text
 from cortexsim.rnn.kernel.build import loops
 
-# Columns of the table of networks: units and numbers in a line; whether of the rate form, and which activation; block of
-# the area; channels padded to fours, real ones, and the first of them; first number in the arrays of W, P, the readout,
-# rows and inputs; position of the network; whether rates lie apart from states.
+# Columns of the table of networks: units and numbers in a line; whether of the rate form, and which activation;
+# block of the area; channels padded to fours, real ones, and the first of them; first number in the arrays of W, P,
+# the readout, rows and inputs; position of the network; whether rates lie apart from states.
 COLUMNS = (
     *("UNITS", "LINE", "RATE_FORM", "ACTIVATION", "BLOCK", "PADDED", "CHANNELS", "FIRST", "W_AT", "P_AT", "READ_AT"),
     *("ROW_AT", "IN_AT", "NUMBER", "APART"),
 )
 TOLD = 4  # rates that a network tells its area, at most
 
-_HEAD = '''"""A hybrid of {circuit}; written by cortexsim.hybrid.kernel, which puts `Circuit` and equations here first."""
+_HEAD = '''"""A hybrid of {circuit}; written by cortexsim.hybrid.kernel, which puts `Circuit` here first."""
 
 from collections import namedtuple
 
@@ -76,8 +76,8 @@ def step_network(
     for i in range(0, row, WIDTH):
         store(drive, i, load(flat, base + i, WIDTH))
     multiply(
-        streams, net[IN_AT] * steps + k * WIDTH * channels, channels, 1, P, net[P_AT], line, drive, 0, line, WIDTH, line,
-        channels, True,
+        streams, net[IN_AT] * steps + k * WIDTH * channels, channels, 1, P, net[P_AT], line, drive, 0, line, WIDTH,
+        line, channels, True,
     )
     multiply(r, now, line, 1, W, net[W_AT], line, y, now, line, WIDTH, line, units, False)
     if net[RATE_FORM] == 1 and net[ACTIVATION] == RELU and sigma > 0.0:
@@ -86,8 +86,8 @@ def step_network(
         _relax(x, y, drive, a, eta, words, now, after, now, 0, row, tick, True, RELU, False, sigma, keep, kick)
     else:
         _relax(
-            x, y, drive, a, eta, words, now, after, now, 0, row, tick, net[RATE_FORM] == 1, net[ACTIVATION], sigma > 0.0, sigma, keep,
-            kick,
+            x, y, drive, a, eta, words, now, after, now, 0, row, tick, net[RATE_FORM] == 1, net[ACTIVATION], sigma > 0.0,
+            sigma, keep, kick,
         )
     if skip > 0:
         if local == 0 or (not stale and local % skip == 0):
@@ -132,11 +132,11 @@ _FORWARD = """
 def forward(
     buf, tile_parameters, weights, gathered, keys, seed_low, seed_high, dt, n_trials, n_areas, n_blocks, n_draws,
     tile, first_step, n_done, n_steps, noise_kind, given, driven, drive, row_of, every, fields, record, trail, stored,
-    nets, reals, which, kinds, sources, rows, tables, collected, W, P, readout, ext, epochs, local_steps, streams, pushed,
-    states, rates, targets, leak, unit_noise, unit_keys, ahead, held, heard, skip, beta, lead, stale, substeps, phase,
+    nets, reals, which, kinds, sources, rows, tables, collected, W, P, readout, ext, epochs, local_steps, streams,
+    pushed, states, rates, targets, leak, unit_noise, unit_keys, ahead, held, heard, skip, beta, lead, stale, substeps, phase,
     tick, steps,
 ):
-    \"\"\"Advance a tile by n_steps cortical steps; the networks go from row 0 of their paths on. Return rows gone.\"\"\"
+    \"\"\"Advance a tile by n_steps cortical steps; networks go from row 0 of their paths on. Return rows gone.\"\"\"
     tile_size = n_draws * {blocks_per_draw} * STRIDE
     h = spread(dt, WIDTH)
     tile_base = tile * tile_size
@@ -230,7 +230,7 @@ def backward(
     by_rates, rates, targets, leak, carry, into, deltas, d_ext, waiting, d_heard, d_told, pushed, d_streams,
     skip, beta, lead, stale, substeps, gone, steps, dW, dP,
 ):
-    \"\"\"Take gradients back through a tile. `by_rates`, `by_feature` hold those of the loss; W... those of weights.\"\"\"
+    \"\"\"Take gradients back through a tile: `by_rates`, `by_feature` hold those of the loss.\"\"\"
     tile_size = n_draws * {blocks_per_draw} * STRIDE
     h = spread(dt, WIDTH)
     tile_base = tile * tile_size
@@ -276,8 +276,8 @@ def backward(
             if phase == substeps - 1:
                 for e in range(n_nets):
                     network_back(
-                        nets[e], e, k, epochs[k], local_steps[k], W, P_t, readout_t, by_rates, rates, targets, leak, carry,
-                        into, deltas, d_ext, waiting, d_heard, d_told, pushed, d_streams, skip, beta, lead, stale,
+                        nets[e], e, k, epochs[k], local_steps[k], W, P_t, readout_t, by_rates, rates, targets, leak,
+                        carry, into, deltas, d_ext, waiting, d_heard, d_told, pushed, d_streams, skip, beta, lead, stale,
                         coupled, steps, d_width,
                     )
             if cortical and coupled:
@@ -370,7 +370,7 @@ def build_loops(circuit, area_parameters, dtype):
 
 
 def _derivatives(layout):
-    """Return the module with the derivatives of a circuit's step and of that from given rates, and what noise it reads."""
+    """Return the module with the derivatives of the step and of that from given rates, and how much noise it reads."""
     circuit = layout.circuit
     told = circuit.excitatory + circuit.inhibitory
     parameters = layout.parameters + layout.area_parameters

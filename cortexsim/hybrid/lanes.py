@@ -60,7 +60,7 @@ class HybridLanes(Lanes):
         self._begun = [np.zeros((self.width, len(run.channels)))] * self.tiles
 
     def _direct(self, channel):
-        area, name = channel
+        _, name = channel
         return name not in {v.name for v in self.hybrid.circuit.inputs}
 
     def _scales(self):

@@ -336,7 +336,7 @@ class Hybrid(Model):
         """Return the buffers of a run, with those of the networks."""
         from cortexsim.hybrid.lanes import HybridLanes
 
-        return HybridLanes(self, run, parameters)
+        return HybridLanes(self, run, parameters)  # type: ignore[no-untyped-call]
 
 
 def embed(
@@ -351,8 +351,8 @@ def embed(
 ) -> Hybrid:
     """Let trainable networks stand in for the circuits of some areas of a model.
 
-    The rest of the cortex keeps its biology, and sees of such an area the mean rate of its excitatory units, through the
-    area's own long-range connections; see docs/hybrids.md for the mathematics.
+    The rest of the cortex keeps its biology, and sees of such an area the mean rate of its excitatory units, through
+    the area's own long-range connections; see docs/hybrids.md for the mathematics.
 
     Parameters
     ----------

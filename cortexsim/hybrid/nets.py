@@ -1,4 +1,4 @@
-"""The networks of a hybrid as the compiled loops take them: tables of where everything lies, padded weights, buffers."""
+"""The networks of a hybrid as the compiled loops take them: where everything lies, padded weights, buffers."""
 
 # mypy: ignore-errors
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Nets:
         for name, column in (("W", "W_AT"), ("W_t", "W_AT"), ("P", "P_AT"), ("P_t", "P_AT"), ("read", "READ_AT")):
             out[name] = _zeros(total[column], self.dtype)
         out["read_t"], out["bias"] = _zeros(total["READ_AT"], self.dtype), _zeros(self.row, self.dtype)
-        for e, (area, embedding) in enumerate(self.hybrid.embedded.items()):
+        for e, area in enumerate(self.hybrid.embedded):
             units, line, padded = (self.of(e, c) for c in ("UNITS", "LINE", "PADDED"))
             W, bias, into = (stack.of(f"{name} {area}")[k] for name in ("W_rec", "bias", "into"))
             self._part(out["W"], e, "W_AT", line)[:units, :units] = W
@@ -174,8 +174,7 @@ class Desk:
         """
         nets, first = self.nets, 0
         for e, (area, embedding) in enumerate(nets.hybrid.embedded.items()):
-            network_, line = embedding.network, nets.of(e, "LINE")
-            n = network_.units
+            network_, n = embedding.network, embedding.network.units
             state = nets.path_of(self.states, e, self.steps + 1)[0]
             state[:] = 0
             if units is None:

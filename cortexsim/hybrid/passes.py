@@ -17,7 +17,7 @@ import numpy as np
 from cortexsim import _checks
 from cortexsim.hybrid.kernel import TOLD, build_loops
 from cortexsim.hybrid.lanes import put_rates
-from cortexsim.hybrid.model import CREDITS, READ_RATE, Hybrid, HybridParameters
+from cortexsim.hybrid.model import CREDITS, READ_RATE, Hybrid
 from cortexsim.hybrid.nets import SLACK, Desk, Nets
 from cortexsim.kernel.lanes import Lanes
 from cortexsim.rnn import loss
@@ -73,8 +73,8 @@ class HybridPasses:
         unread = [area for area, e in hybrid.embedded.items() if area not in hybrid.readout and e.trained]
         if credit == "area" and unread:
             raise ValueError(
-                f"With credit='area' the read-out must be at each trainable network, but {unread[0]!r} is not read: its "
-                f"gradient would be exactly zero. Take credit='open_loop' or 'full', or read it out."
+                f"With credit='area' the read-out must be at each trainable network, but {unread[0]!r} is not read: "
+                f"its gradient would be exactly zero. Take credit='open_loop' or 'full', or read it out."
             )
         self.credit = credit
         self.threads = processors() if threads is None else _checks.check_count("threads", threads)

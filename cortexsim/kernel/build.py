@@ -104,6 +104,7 @@ def compiled_before(advance_) -> bool:
 
 @functools.cache
 def package_digest() -> str:
+    """Return a SHA-256 of this package and of what compiles it."""
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {np.__version__}".encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())

@@ -119,7 +119,7 @@ class Lanes:
         return build.advance(circuit, area_parameters, dtype)
 
     def _prefers_trials(self):
-        """Whether lanes are trials: if these fill them better than areas of a trial, or as well and share large weights."""
+        """Whether trials fill lanes better than areas of a trial do, or as well and share large weights."""
         by_trial, by_area = (
             self.n_areas * -(-self.n_trials // self.width),
             self.n_trials * -(-self.n_areas // self.width),
