@@ -204,6 +204,8 @@ def test_wrong_networks_parameters_and_schemes_are_refused():
         rnn.initialise(NETWORK, scheme="released")
     with pytest.raises(ValueError, match=r"make it by GatedNetwork.for_task\(task\)"):
         NETWORK.check_task(tasks.by_name("dgo"))
+    with pytest.raises(TypeError, match="must be a leaky Network, but is a GatedNetwork"):
+        rnn.unroll(NETWORK, some(NETWORK), Tiny().trials(2))
     with pytest.raises(ValueError, match="is for areas of a hybrid"):
         NETWORK.passes(credit="area")
 

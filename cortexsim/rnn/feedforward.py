@@ -54,9 +54,13 @@ def unroll(network: Network, parameters: Parameters, trials: Trials, which: int 
 
     Raises
     ------
+    TypeError
+        If the network is no leaky one.
     ValueError
         If parameters do not fit, or inputs depend on answers.
     """
+    if not isinstance(network, Network):
+        raise TypeError(f"Argument `network` must be a leaky Network, but is a {type(network).__name__}.")
     network.check(parameters)
     if trials.feedback_inputs:
         raise ValueError(f"Inputs must not depend on answers, as those of {trials.task.name!r} do.")
