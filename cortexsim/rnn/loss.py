@@ -24,7 +24,7 @@ class Penalties:
     activity
         The mean is over units, trials and steps of the epochs that the task counts.
     weights
-        The mean is over all pairs of units.
+        The mean is over all pairs of units, and gates.
     """
 
     activity: float = 1e-5
