@@ -212,6 +212,11 @@ class Model:
             parameters,
         )  # fmt: skip
 
+    @property
+    def noisy(self) -> bool:
+        """Whether a run can have noise."""
+        return bool(self.circuit.noise)
+
     def input_names(self, area: str) -> tuple[str, ...]:
         """Return what a stimulus can drive in an area."""
         return tuple(v.name for v in self.circuit.inputs)

@@ -210,7 +210,7 @@ def _channels(stimuli: Sequence[Stimulus | None], model: Model) -> tuple[tuple[s
 def _noise(noise: Any, model: Model, n_trials: int, steps: int) -> tuple[int, NDArray[Any]]:
     nothing = np.zeros((1, 0, 0, 0))
     if isinstance(noise, bool | np.bool_):
-        return (KEYED if noise and model.circuit.noise else NO_NOISE), nothing
+        return (KEYED if noise and model.noisy else NO_NOISE), nothing
     variables = model.circuit.noise
     if isinstance(noise, xr.DataArray):
         noise = _joined_noise(noise, model)

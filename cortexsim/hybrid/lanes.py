@@ -51,7 +51,7 @@ class HybridLanes(Lanes):
             self.nets.reals[:] = 0
         self._kept = self.nets.tables
         self._weights_of_nets = self.nets.weights(hybrid.stack, 0)
-        self._units = None if run.origin is None else run.origin["final_units"].transpose("trial", "unit_state", "unit")
+        self._units = None if run.origin is None else self._last_of(run.origin)
         self._run = run
         self._start(run)
         self._record = np.zeros((len(run.trials), run.samples, hybrid.units), self.dtype)
@@ -62,6 +62,16 @@ class HybridLanes(Lanes):
     def _direct(self, channel):
         _, name = channel
         return name not in {v.name for v in self.hybrid.circuit.inputs}
+
+    def _last_of(self, origin):
+        """Return the units' states, noise and rates (trial, 3, unit) at the end of an earlier result."""
+        known = {name: list(values) for name, (_, values, _) in self.hybrid.unit_coordinates.items()}
+        if "final_units" not in origin or any(origin[name].to_numpy().tolist() != known[name] for name in known):
+            raise ValueError(
+                "A run of a hybrid continues one of a hybrid with the same units; pass state=result.final_state to "
+                "start its areas afresh from it, and its networks from their own start."
+            )
+        return origin["final_units"].transpose("trial", "unit_state", "unit").to_numpy()
 
     def _scales(self):
         by_name = {v.name: v.scale for v in self.hybrid.circuit.inputs}
@@ -214,8 +224,8 @@ class HybridLanes(Lanes):
         self._phase, self._ticks, self._begun = list(phase), list(ticks), list(begun)
 
     def extras(self):
-        """Return the rates of the units (trial, time, unit), and their last state and noise (trial, 2, unit)."""
-        last = np.zeros((self.n_trials, 2, self.hybrid.units), self.dtype)
+        """Return the rates of the units (trial, time, unit), and their last state, noise and rate (trial, 3, unit)."""
+        last = np.zeros((self.n_trials, 3, self.hybrid.units), self.dtype)
         for tile, desk in enumerate(self.desks):
             trials = np.arange(tile * self.width, min((tile + 1) * self.width, self.n_trials))
             first = 0
@@ -225,6 +235,8 @@ class HybridLanes(Lanes):
                 eta = desk.noise[self.nets.rows_of(e)].reshape(self.width, line)
                 last[trials, 0, first : first + units] = state[: len(trials), :units]
                 last[trials, 1, first : first + units] = eta[: len(trials), :units]
+                rate = self.nets.path_of(desk.rates, e, desk.steps + 1)[0]
+                last[trials, 2, first : first + units] = rate[: len(trials), :units]
                 first += units
         area_of = np.array(self.hybrid.unit_coordinates["unit_area"][1])
         for cut in perturbed.lesions(self._run.stimuli[0]):

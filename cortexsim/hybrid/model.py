@@ -312,13 +312,13 @@ class Hybrid(Model):
             area: {"network": dataclasses.asdict(e.network), "rate_Hz": e.rate, "projections": e.projections}
             for area, e in self.embedded.items()
         }
-        last = {"long_name": "state and noise of the units after the last step"}
+        last = {"long_name": "state, noise and rate of the units after the last step"}
         return xr.Dataset(
             {
                 "r_unit": (("trial", "time", "unit"), extras["r_unit"], {"units": "1", "long_name": "rate of a unit"}),
                 "final_units": (("trial", "unit_state", "unit"), extras["final_units"], last),
             },
-            {**self.unit_coordinates, "unit_state": ["state", "noise"]},
+            {**self.unit_coordinates, "unit_state": ["state", "noise", "rate"]},
             {"embedded": json.dumps(told), "weights_digest": self._digest},
         )
 

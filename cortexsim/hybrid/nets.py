@@ -8,7 +8,7 @@ import hashlib
 import numpy as np
 
 from cortexsim.hybrid.kernel import COLUMNS, TOLD
-from cortexsim.rnn.network import ACTIVATIONS
+from cortexsim.rnn.network import ACTIVATIONS, activate
 
 SLACK = 64  # numbers that a register may read past the end of a buffer
 
@@ -170,23 +170,25 @@ class Desk:
         trials
             Number of each lane's trial: the noise's key, with the seed, the area, and the number of the network.
         units
-            States and noise (trial, 2, unit) to start from; None: the embeddings' own.
+            States, noise and rates (trial, 3, unit) to start from; None: the embeddings' own.
         """
         nets, first = self.nets, 0
         for e, (area, embedding) in enumerate(nets.hybrid.embedded.items()):
             network_, n = embedding.network, embedding.network.units
+            own = slice(first, first + n)
             state = nets.path_of(self.states, e, self.steps + 1)[0]
             state[:] = 0
             if units is None:
                 state[:, :n] = nets.hybrid.initial(area)
             else:
-                state[:, :n] = units[:, 0, first : first + n]
+                state[:, :n] = units[:, 0, own]
             rates = nets.path_of(self.rates, e, self.steps + 1)[0]
             rates[:] = state
             if network_.form == "current":
                 at_rest = {"relu": 0.0, "tanh": 0.0, "softplus": np.log(2.0), "sigmoid": 0.5}[network_.activation]
                 rates[:] = at_rest
-                rates[:, :n] = _activated(state[:, :n], network_.activation)
+                # What another program activates may differ in the last bit
+                rates[:, :n] = activate(state[:, :n], network_.activation) if units is None else units[:, 2, own]
             self._start_noise(module, e, area, trials, seed, network, None if units is None else units[:, 1, first:])
             module.tell(
                 nets.table[e], nets.path_of(self.rates, e, self.steps + 1)[:1].ravel(), 0, weights["read"], self.held,
@@ -224,9 +226,3 @@ class Desk:
             for path in (self.states, self.rates)[: 1 if self.rates is self.states else 2]:
                 steps = nets.path_of(path, e, self.steps + 1)
                 steps[0] = steps[row]
-
-
-def _activated(x, activation):
-    from cortexsim.rnn.network import activate
-
-    return activate(x, activation)
