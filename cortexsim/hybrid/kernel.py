@@ -60,6 +60,15 @@ from_rates = compiled(Circuit.from_rates)
 _NETWORK = """
 
 @njit(nogil=True, error_model="numpy", fastmath=FLAGS)
+def product(a, a_at, a_row, a_k, b, b_at, b_row, c, c_at, c_row, n_rows, n_columns, n_k, add):
+    \"\"\"Call `multiply` without constants: for each set of them Numba would compile a copy, which takes seconds.\"\"\"
+    multiply(
+        a, np.int64(a_at), np.int64(a_row), np.int64(a_k), b, np.int64(b_at), np.int64(b_row), c, np.int64(c_at),
+        np.int64(c_row), np.int64(n_rows), np.int64(n_columns), np.int64(n_k), bool(add),
+    )
+
+
+@njit(nogil=True, error_model="numpy", fastmath=FLAGS)
 def step_network(
     net, k, epoch, local, tick, W, P, readout, ext, streams, drive, states, rates, targets, leak, noise, keys, ahead,
     held, heard, sigma, keep, kick, skip, beta, lead, stale, steps,
@@ -75,19 +84,19 @@ def step_network(
     flat = ext.ravel()
     for i in range(0, row, WIDTH):
         store(drive, i, load(flat, base + i, WIDTH))
-    multiply(
+    product(
         streams, net[IN_AT] * steps + k * WIDTH * channels, channels, 1, P, net[P_AT], line, drive, 0, line, WIDTH,
         line, channels, True,
     )
-    multiply(r, now, line, 1, W, net[W_AT], line, y, now, line, WIDTH, line, units, False)
+    product(r, now, line, 1, W, net[W_AT], line, y, now, line, WIDTH, line, units, False)
     if net[RATE_FORM] == 1 and net[ACTIVATION] == RELU and sigma > 0.0:
         _relax(x, y, drive, a, eta, words, now, after, now, 0, row, tick, True, RELU, True, sigma, keep, kick)
     elif net[RATE_FORM] == 1 and net[ACTIVATION] == RELU:
         _relax(x, y, drive, a, eta, words, now, after, now, 0, row, tick, True, RELU, False, sigma, keep, kick)
     else:
         _relax(
-            x, y, drive, a, eta, words, now, after, now, 0, row, tick, net[RATE_FORM] == 1, net[ACTIVATION], sigma > 0.0,
-            sigma, keep, kick,
+            x, y, drive, a, eta, words, now, after, now, 0, row, tick, net[RATE_FORM] == 1, net[ACTIVATION],
+            sigma > 0.0, sigma, keep, kick,
         )
     if skip > 0:
         if local == 0 or (not stale and local % skip == 0):
@@ -109,7 +118,7 @@ def step_network(
 def tell(net, r, at, readout, held, heard):
     \"\"\"Put the area's rates, means over the units' rates, into `heard`.\"\"\"
     line = net[LINE]
-    multiply(r, at, line, 1, readout, net[READ_AT], TOLD, held, 0, TOLD, WIDTH, TOLD, net[UNITS], False)
+    product(r, at, line, 1, readout, net[READ_AT], TOLD, held, 0, TOLD, WIDTH, TOLD, net[UNITS], False)
     for q in range(TOLD):
         for lane in range(WIDTH):
             heard[(net[NUMBER] * TOLD + q) * WIDTH + lane] = held[lane * TOLD + q]
@@ -133,8 +142,8 @@ def forward(
     buf, tile_parameters, weights, gathered, keys, seed_low, seed_high, dt, n_trials, n_areas, n_blocks, n_draws,
     tile, first_step, n_done, n_steps, noise_kind, given, driven, drive, row_of, every, fields, record, trail, stored,
     nets, reals, which, kinds, sources, rows, tables, collected, W, P, readout, ext, epochs, local_steps, streams,
-    pushed, states, rates, targets, leak, unit_noise, unit_keys, ahead, held, heard, skip, beta, lead, stale, substeps, phase,
-    tick, steps,
+    pushed, states, rates, targets, leak, unit_noise, unit_keys, ahead, held, heard, skip, beta, lead, stale, substeps,
+    phase, tick, steps,
 ):
     \"\"\"Advance a tile by n_steps cortical steps; networks go from row 0 of their paths on. Return rows gone.\"\"\"
     tile_size = n_draws * {blocks_per_draw} * STRIDE
@@ -277,8 +286,8 @@ def backward(
                 for e in range(n_nets):
                     network_back(
                         nets[e], e, k, epochs[k], local_steps[k], W, P_t, readout_t, by_rates, rates, targets, leak,
-                        carry, into, deltas, d_ext, waiting, d_heard, d_told, pushed, d_streams, skip, beta, lead, stale,
-                        coupled, steps, d_width,
+                        carry, into, deltas, d_ext, waiting, d_heard, d_told, pushed, d_streams, skip, beta, lead,
+                        stale, coupled, steps, d_width,
                     )
             if cortical and coupled:
                 for e in range(n_nets):
@@ -297,11 +306,11 @@ def backward(
         r, d = rates[path:end], deltas[path:end]
         for begin in range(0, gone, 8):
             lines = min(8, gone - begin) * WIDTH
-            multiply(
+            product(
                 d, begin * row, 1, line, r, begin * row, line, dW, nets[e, W_AT], line, -(-units // 4) * 4, line, lines,
                 True,
             )
-            multiply(
+            product(
                 streams, nets[e, IN_AT] * steps + begin * WIDTH * channels, 1, channels, d, begin * row, line,
                 dP, nets[e, P_AT], line, channels, line, lines, True,
             )
@@ -323,7 +332,7 @@ def network_back(
             pushed[lane * TOLD + q] = d_heard[(e * TOLD + q) * WIDTH + lane]
             d_told[((k * d_heard.size // (TOLD * WIDTH) + e) * TOLD + q) * WIDTH + lane] = pushed[lane * TOLD + q]
             d_heard[(e * TOLD + q) * WIDTH + lane] = ZERO
-    multiply(pushed, 0, TOLD, 1, readout_t, net[READ_AT], line, g, k * row, line, WIDTH, line, TOLD, True)
+    product(pushed, 0, TOLD, 1, readout_t, net[READ_AT], line, g, k * row, line, WIDTH, line, TOLD, True)
     mixes = skip > 0 and (local + 1) % skip == 0
     sets_out = skip > 0 and (local == 0 if stale else local % skip == 0)
     flat = d_ext.ravel()
@@ -339,9 +348,9 @@ def network_back(
             r, y, a, rest, back, g, d, flat, wait, wait, k * row, k * row, base, row, ZERO, activity, beta, lead,
             stale, ONE, net[RATE_FORM] == 1, net[ACTIVATION], True, mixes, sets_out, False,
         )
-    multiply(d, k * row, line, 1, W, net[W_AT], line, back, 0, line, WIDTH, line, units, False)
+    product(d, k * row, line, 1, W, net[W_AT], line, back, 0, line, WIDTH, line, units, False)
     if coupled:
-        multiply(d, k * row, line, 1, P_t, net[P_AT], channels, pushed, 0, channels, WIDTH, channels, units, False)
+        product(d, k * row, line, 1, P_t, net[P_AT], channels, pushed, 0, channels, WIDTH, channels, units, False)
         for c in range(net[CHANNELS]):
             for lane in range(WIDTH):
                 d_streams[(net[FIRST] + c) * WIDTH + lane] = pushed[lane * channels + c]
@@ -471,7 +480,7 @@ def _text(layout, rnn_loops, backs):
         ),
         "couple_back": indent("\n".join(_couple_back(layout)), " " * 16),
     }
-    return head + couple_text(layout) + draw_text(layout) + _NETWORK + (_FORWARD + _BACKWARD).format(**fields)
+    return head + couple_text(layout, (True,)) + draw_text(layout) + _NETWORK + (_FORWARD + _BACKWARD).format(**fields)
 
 
 def _couple_back(layout):
