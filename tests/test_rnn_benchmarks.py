@@ -50,3 +50,12 @@ def test_the_written_run_of_delayed_go_shows_that_dasc_solves_what_control_mostl
             solved[name] = int(hits) / int(of)
     assert solved["DASC40"] >= 0.9
     assert solved["control"] <= 0.5
+
+
+@pytest.mark.slow
+def test_a_training_step_of_a_hybrid_is_measured_beside_its_parts():
+    report = run(BENCHMARKS / "hybrid_training.py", "--quick")
+    rows = [line.strip("|").split("|") for line in report.splitlines() if line.startswith("| Chaudhuri2015")]
+    assert [row[1].strip() for row in rows] == ["open_loop", "open_loop, far", "full"]
+    # No part is left out: a hybrid takes some of the time of cortex and network, and not many times that
+    assert all(0.1 < float(row[6].split("(")[0]) < 10 for row in rows)
