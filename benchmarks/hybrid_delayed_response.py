@@ -158,7 +158,7 @@ def perturbations(model: cx.Model, trials: tasks.Trials, small: bool) -> dict[st
     def silenced(areas: tuple[str, ...]) -> cx.Stimulus:
         return sum((cx.optogenetics(areas, cell, -2000.0, **light) for cell in ("E1", "E2")), start=0)  # type: ignore
 
-    into = connections(model, AREAS, others)
+    into, out = connections(model, AREAS, others), connections(model, others, AREAS)
     found: dict[str, cx.Stimulus] = {
         "input of the two areas cut": cx.Lesion(connections=into),
         "input of the two areas cut from the delay on": cx.Lesion(connections=into, onset=delay),
@@ -168,9 +168,7 @@ def perturbations(model: cx.Model, trials: tasks.Trials, small: bool) -> dict[st
     if small:
         return found
     found |= {
-        "output of the two areas cut from the delay on": cx.Lesion(
-            connections=connections(model, others, AREAS), onset=delay
-        ),
+        "output of the two areas cut from the delay on": cx.Lesion(connections=out, onset=delay),
         "connections between the two cut": cx.Lesion(connections=connections(model, AREAS, AREAS)),
         "the rest of the prefrontal cortex silenced for a moment": silenced(PREFRONTAL),
         "V1 lesioned": cx.Lesion(areas=["V1"]),
@@ -258,11 +256,11 @@ def report(
         "# Prefrontal networks in the cortex: a delayed response with a distractor",
         "",
         f"Networks of 50 units (10 inhibitory) in each of {' and '.join(AREAS)}; the other 38 areas follow "
-        f"`FroudistWalsh2021`. {chosen.networks} networks for each level of dopamine; Adam, learning rate .001, 16 "
+        f"`FroudistWalsh2021`. {chosen.networks} networks at each level of dopamine; Adam, learning rate .001, 16 "
         f'trials a step, credit="open_loop", cortex at 0.5 ms and networks at 10 ms, float32. Task: cue '
-        f"{chosen.task.cue:g}, delay {chosen.task.delay:g}, distractor {chosen.task.distractor:g} (either alternative), "
-        f"second delay {chosen.task.second_delay:g}, response {chosen.task.response:g} ms. Seed {chosen.seed}{small}. "
-        f"{machine()}.",
+        f"{chosen.task.cue:g}, delay {chosen.task.delay:g}, distractor {chosen.task.distractor:g} (either "
+        f"alternative), second delay {chosen.task.second_delay:g}, response {chosen.task.response:g} ms. "
+        f"Seed {chosen.seed}{small}. {machine()}.",
         "",
         "## Training from scratch",
         "",
@@ -272,8 +270,8 @@ def report(
         ),
         "",
         "CPU time is that of all networks of a line's level of dopamine, in all threads, with evaluations every "
-        f"{chosen.every} steps on 64 trials, and with compiling where the kernel was not on disk. Performance at the end: "
-        "share of fresh trials with noise that are right, Wilson's 95 % interval.",
+        f"{chosen.every} steps on 64 trials, and with compiling where the kernel was not on disk. Performance at the "
+        "end: share of fresh trials with noise that are right, Wilson's 95 % interval.",
     ]
     for kind in ("no distractor", "distractor"):
         what = "without a distractor" if kind == "no distractor" else "with the other alternative as distractor"
@@ -289,15 +287,16 @@ def report(
     of = next(iter(counts.values()))[1]
     lines += [
         "",
-        f"Share of trials that are right, with Wilson's 95 % interval; {chosen.trials} trials for each network, {of} for "
-        f"each trained hybrid, under the same noise in all conditions. Chance is .5. The untrained models are read out by "
-        f"r_E1 > r_E2 in {' and '.join(AREAS)}. A moment: from 30 to 70 % of the first delay. Lesions and changes last "
-        f"for the whole trial if not told otherwise; dopamine changes in the areas that follow the circuit.",
+        f"Share of trials that are right, with Wilson's 95 % interval; {of} trials, {chosen.trials} for each network, "
+        f"under the same noise in all conditions. Chance is .5. The untrained models are read out by r_E1 > r_E2 in "
+        f"{' and '.join(AREAS)}. A moment: from 30 to 70 % of the first delay. Lesions and changes last for the whole "
+        f"trial if not told otherwise; dopamine changes in the areas that follow the circuit.",
         "",
         "## Where the memory lives",
         "",
         "Selectivity for the cue, half the difference of r_E1 - r_E2 between trials with cue A and B (Hz), in the last "
-        f"150 ms of the delays; in brackets the number of areas, of 40, above {SELECTIVE:g} Hz. Negative: of the distractor.",
+        f"150 ms of either delay; `areas` is the number of areas, of 40, above {SELECTIVE:g} Hz. Below 0: selective for "
+        "the distractor.",
         "",
     ]
     shown = ["V1", "V4", "MT", "LIP", "7A", "8l", "9/46v", *AREAS, "24c"]
@@ -348,7 +347,7 @@ def run(chosen: argparse.Namespace) -> None:
     models: dict[str, list[cx.Model]] = {}
     for name, dopamine in DOPAMINE.items():
         hybrid, found, _ = trained[name]
-        models[f"model, dopamine {dopamine:g}"] = [hybrid.without()]
+        models[f"model, dopamine {dopamine:g}"] = [hybrid.without()] * chosen.networks
         models[f"hybrid, dopamine {dopamine:g}"] = [
             hybrid.with_stack(found.parameters, network=k) for k in range(chosen.networks)
         ]
