@@ -96,8 +96,9 @@ def report(quick: bool) -> str:
     parts = [
         "# A training step of a hybrid" + (" (quick: the numbers say little)" if quick else ""),
         header,
-        f"`python benchmarks/hybrid_training.py`: {trials} trials of {task.name}, a network of {UNITS} units in {AREA}. "
-        f"CPU time on one thread; medians, smallest and largest in brackets. Over the sum of cortex and network the aim is at most {AIM}.",
+        f"`python benchmarks/hybrid_training.py`: {trials} trials of {task.name}, a network of {UNITS} units in {AREA}; "
+        "CPU time on one thread, medians, smallest and largest in brackets. Over the sum of cortex and network the aim "
+        f"is at most {AIM}.",
         table(columns, rows),
     ]
     return "\n\n".join(parts) + "\n"
