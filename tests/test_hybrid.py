@@ -269,17 +269,21 @@ def test_two_time_steps_come_near_the_same_as_they_shrink(cortex):
     assert errors[2] < 0.55 * errors[1]
 
 
-def test_record_every_and_precision_are_those_of_any_run(noisy):
+def test_record_and_every_are_those_of_any_run(noisy):
     fine = cx.simulate(noisy, V1, record=["r_I"], every=2.5, duration=50, progress=False)
     coarse = cx.simulate(noisy, V1, every=10, duration=50, progress=False)
     assert "r_E" not in fine
     assert np.array_equal(fine.r_I[:, ::4], coarse.r_I)
     assert np.array_equal(fine.r_unit[:, ::4], coarse.r_unit)
     assert fine.r_unit.sizes == {"trial": 1, "time": 20, "unit": 23}
+
+
+@pytest.mark.slow  # another precision: compiling takes far longer than the test
+def test_single_precision_sees_the_same_noise(noisy):
     single = cx.simulate(noisy, V1, dtype="float32", **RUN)
     double = cx.simulate(noisy, V1, **RUN)
     assert single.r_unit.dtype == single.r_E.dtype == np.float32
-    # Rounding of 1e-7 a step adds up over 400 of them, and both see the same noise
+    # Rounding of 1e-7 a step adds up over 400 of them
     assert np.allclose(single.r_unit, double.r_unit, rtol=1e-4, atol=1e-4)
     assert np.allclose(single.r_E, double.r_E, rtol=1e-4, atol=1e-3)
 

@@ -152,9 +152,11 @@ class Hybrid(Model):
         return hash((super().__hash__(), tuple(self.embedded)))
 
     def __repr__(self) -> str:
-        """One line: circuit, connectome, and the embedded areas."""
+        """One line: circuit, embedded areas, and a digest, by which a checkpoint tells one hybrid from another."""
         told = ", ".join(f"{area} ({e.network.units} units)" for area, e in self.embedded.items())
-        return f"<Hybrid {type(self.circuit).__name__}, {len(self.areas)} areas; networks in {told}>"
+        parts = (self._digest, self.circuit.parameters_json(), self.connectome.digest, self.gradients_digest)
+        digest = hashlib.sha256("".join(parts).encode()).hexdigest()[:12]
+        return f"<Hybrid {type(self.circuit).__name__}, {len(self.areas)} areas; networks in {told}; {digest}>"
 
     # ---- What `train` asks of a learner
 
@@ -293,7 +295,8 @@ class Hybrid(Model):
     def _digest(self) -> str:
         digest = hashlib.sha256(repr((self.drives, self.readout, self.outputs, self.kind, self.step)).encode())
         for area, embedding in self.embedded.items():
-            digest.update(repr((area, embedding.network, embedding.rate, embedding.projections)).encode())
+            own = (area, embedding.network, embedding.rate, embedding.projections, embedding.trained)
+            digest.update(repr(own).encode())
             digest.update(np.ascontiguousarray(self.initial(area)).tobytes())
         for name, values in self.stack._asdict().items():
             digest.update(name.encode() + np.ascontiguousarray(values).astype("<f8").tobytes())
