@@ -96,7 +96,7 @@ def report(quick: bool) -> str:
     parts = [
         "# A training step of a hybrid" + (" (quick: the numbers say little)" if quick else ""),
         header,
-        f"`python benchmarks/hybrid_training.py`: {trials} trials of {task.name}, a network of {UNITS} units in {AREA}; "
+        f"`python benchmarks/hybrid_training.py`: {trials} trials of {task.name}, {UNITS} units in {AREA}; "
         "CPU time on one thread, medians, smallest and largest in brackets. Over the sum of cortex and network the aim "
         f"is at most {AIM}.",
         table(columns, rows),

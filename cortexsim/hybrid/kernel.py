@@ -13,7 +13,7 @@ import hashlib
 from textwrap import indent
 
 from cortexsim.kernel import adjoint, build, reading
-from cortexsim.kernel.source import Layout, couple_text, draw_text
+from cortexsim.kernel.source import Layout, draw_text
 from cortexsim.rnn.kernel.build import loops
 
 # Columns of the table of networks: units and numbers in a line; whether of the rate form, and which activation;
@@ -139,7 +139,7 @@ _FORWARD = """
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FLAGS)
 def forward(
-    buf, tile_parameters, weights, gathered, keys, seed_low, seed_high, dt, n_trials, n_areas, n_blocks, n_draws,
+    buf, tile_parameters, weights, keys, seed_low, seed_high, dt, n_trials, n_areas, n_blocks, n_draws,
     tile, first_step, n_done, n_steps, noise_kind, given, driven, drive, row_of, every, fields, record, trail, stored,
     nets, reals, which, kinds, sources, rows, tables, collected, W, P, readout, ext, epochs, local_steps, streams,
     pushed, states, rates, targets, leak, unit_noise, unit_keys, ahead, held, heard, skip, beta, lead, stale, substeps,
@@ -167,7 +167,7 @@ def forward(
             draw(buf, tile_base, keys, tile * n_draws, n_draws, step, seed_low, seed_high)
         elif noise_kind == 2:
             write_given(buf, tile_base, tile, WIDTH, STRIDE, by_trial, n_trials, n_areas, {first_noise}, given, n)
-        couple(buf, tile_base, weights, gathered, n_blocks, n_areas, by_trial)
+{couple}
         for e in range(n_nets):
             for c in range(nets[e, FIRST], nets[e, FIRST] + nets[e, CHANNELS]):
                 if kinds[c] == 0:
@@ -478,16 +478,48 @@ def _text(layout, rnn_loops, backs):
             ),
             " " * 24,
         ),
+        "couple": indent("\n".join(_couple(layout)), " " * 8),
         "couple_back": indent("\n".join(_couple_back(layout)), " " * 16),
     }
-    return head + couple_text(layout, (True,)) + draw_text(layout) + _NETWORK + (_FORWARD + _BACKWARD).format(**fields)
+    return head + draw_text(layout) + _NETWORK + (_FORWARD + _BACKWARD).format(**fields)
+
+
+def _couple(layout):
+    """Return the long-range product: in each area the sum over source areas, in order, of weight times source."""
+    n, pathways = layout.width, layout.circuit.pathways
+    out = ["i = 0"]
+    for size in _sizes(layout):
+        body = [f"sum{t}_{k} = spread(ZERO, WIDTH)" for t in range(size) for k in range(len(pathways))]
+        body.append("for j in range(n_areas):")
+        for q, source in enumerate(layout.sources):
+            field = layout.field("state", source) * n
+            body.append(f"    source{q} = load(buf, tile_base + j * STRIDE + {field}, WIDTH)")
+        for t in range(size):
+            for m in range(len(layout.matrices)):
+                at = f"({m} * n_areas + i + {t}) * n_areas + j"
+                body.append(f"    weight{m} = broadcast(weights, {at}, WIDTH)")
+            for k, p in enumerate(pathways):
+                m, q = layout.matrices.index(p.weights), layout.sources.index(p.source)
+                body.append(f"    sum{t}_{k} = multiply_add(weight{m}, source{q}, sum{t}_{k})")
+        for t in range(size):
+            for k, p in enumerate(pathways):
+                at = f"tile_base + (i + {t}) * STRIDE + {layout.field('longrange', p.name) * n}"
+                body.append(f"store(buf, {at}, sum{t}_{k})")
+        out += [f"while i + {size} <= n_areas:", *("    " + line for line in [*body, f"i += {size}"])]
+    return out
+
+
+def _sizes(layout):
+    """Return how many areas the products take side by side, most first: some sums in flight hide their latency."""
+    most = max(1, 8 // max(1, len(layout.longrange)))
+    return (most, 1) if most > 1 else (1,)
 
 
 def _couple_back(layout):
     """Return the transposed long-range product: to each source, the sum over the targets of weight times gradient."""
     n, pathways = layout.width, layout.circuit.pathways
     out = ["j = 0"]
-    for size in (4, 1):
+    for size in _sizes(layout):
         out.append(f"while j + {size} <= n_areas:")
         body = [f"sum{t}_{q} = spread(ZERO, WIDTH)" for t in range(size) for q in range(len(layout.sources))]
         body.append("for i in range(n_areas):")

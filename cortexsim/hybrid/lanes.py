@@ -14,7 +14,26 @@ from cortexsim.plan import NO_NOISE
 _LONGEST = 2000  # cortical steps of a call
 
 
-class HybridLanes(Lanes):
+class TrialLanes(Lanes):
+    """The cortical buffers of a hybrid: trials in the lanes, weights in plain tables (matrix, target, source)."""
+
+    tables_only = True
+
+    def _compiled(self, circuit, area_parameters, dtype):
+        self._module, layout = build_loops(circuit, area_parameters, dtype)
+        return self._module.forward, layout
+
+    def _prefers_trials(self):
+        return True
+
+    def cut(self, kept):
+        """Lay out the weights of the connections that are left; None: all."""
+        left = 1 if kept is None else kept(*np.ogrid[: self.n_areas, : self.n_areas])
+        tables = [matrix * left for matrix in self._uncut[1]]
+        self._weights = np.array(tables, self.dtype).reshape(-1, self.n_areas, self.n_areas).ravel()
+
+
+class HybridLanes(TrialLanes):
     """State of cortex and networks in a run; see `Lanes`.
 
     Parameters
@@ -26,8 +45,6 @@ class HybridLanes(Lanes):
     parameters
         What `model.parameters` returns at its start.
     """
-
-    tables_only = True
 
     def __init__(self, hybrid, run, parameters):
         if hybrid.stack.networks != 1:
@@ -77,13 +94,6 @@ class HybridLanes(Lanes):
         by_name = {v.name: v.scale for v in self.hybrid.circuit.inputs}
         return np.array([by_name.get(name, 1.0) for _, name in self._channels])
 
-    def _compiled(self, circuit, area_parameters, dtype):
-        self._module, layout = build_loops(circuit, area_parameters, dtype)
-        return self._module.forward, layout
-
-    def _prefers_trials(self):
-        return True
-
     def _start(self, run):
         """Set networks and the rates of their areas to the start."""
         self.desks = []
@@ -122,8 +132,6 @@ class HybridLanes(Lanes):
         self, first_tile, last_tile, dt, seed, first_step, n_done, n_steps, noise_kind, given, drive, every, record
     ):
         """Make `n_steps` Euler steps of some tiles; see `kernel` for the arguments."""
-        sources = len({p.source for p in self.layout.circuit.pathways})
-        gathered = np.zeros(max(sources, 1) * self.blocks * self.width + 64, self.dtype)
         direct = [k for k, c in enumerate(self._channels) if self._direct(c)]
         others = [k for k in range(len(self._channels)) if k not in direct]
         to_cortex = np.ascontiguousarray(drive[:, :, others])
@@ -136,7 +144,7 @@ class HybridLanes(Lanes):
             ext = self._ext(tile, drive, direct, gone, phase)
             epochs = np.minimum(np.arange(gone), len(ext) - 1)
             self._module.forward(
-                self._buffer.ravel(), self._tables.ravel(), self._weights, gathered, self._keys.ravel(),
+                self._buffer.ravel(), self._tables.ravel(), self._weights, self._keys.ravel(),
                 np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32), real(dt), self.n_trials, self.n_areas,
                 self.blocks, self._draws, tile, first_step, n_done, n_steps, noise_kind, given, self._driven,
                 to_cortex, np.arange(n_steps), every, self._recorded, record, nothing, False,

@@ -16,25 +16,11 @@ import numpy as np
 
 from cortexsim import _checks
 from cortexsim.hybrid.kernel import TOLD, build_loops
-from cortexsim.hybrid.lanes import put_rates
+from cortexsim.hybrid.lanes import TrialLanes, put_rates
 from cortexsim.hybrid.model import CREDITS, READ_RATE, Hybrid
 from cortexsim.hybrid.nets import SLACK, Desk, Nets
-from cortexsim.kernel.lanes import Lanes
 from cortexsim.rnn import loss
 from cortexsim.rnn.passes import EVALUATION, TRAINING, processors
-
-
-class _Cortex(Lanes):
-    """The cortical buffers of some trials, always laid out with trials in the lanes and weights as tables."""
-
-    tables_only = True
-
-    def _compiled(self, circuit, area_parameters, dtype):
-        self._module, layout = build_loops(circuit, area_parameters, dtype)
-        return self._module.forward, layout
-
-    def _prefers_trials(self):
-        return True
 
 
 class _Time(NamedTuple):
@@ -188,7 +174,7 @@ class HybridPasses:
     def cortex(self, trials, driven):
         """Return cortical buffers of so many trials at their start, which nobody writes to."""
         if (trials, driven) not in self._cortices:
-            self._cortices[trials, driven] = _Cortex(
+            self._cortices[trials, driven] = TrialLanes(
                 self.hybrid, list(range(trials)), driven, (), self.dtype, self.hybrid.step, 0, None, None, None
             )
         return self._cortices[trials, driven]
@@ -301,13 +287,11 @@ class _Batch:
         keep = stored and (self.passes.cortical or self.passes.far)
         trail = desk.trail_of((n + 1) * lanes.blocks * fields * self.width if keep else 0)
         own = drive[self.which[run.tile * self.width : (run.tile + 1) * self.width]]
-        sources = len({p.source for p in self.layout.circuit.pathways})
-        gathered = np.zeros(max(sources, 1) * lanes.blocks * self.width + SLACK, self.dtype)
         run.row_of = np.repeat(time.epochs, m)
         run.drive = own
         noise_kind = 1 if self.noise and self.layout.noise else 0
         self.module.forward(
-            run.buffer.ravel(), run.tables, lanes._weights, gathered, run.keys,
+            run.buffer.ravel(), run.tables, lanes._weights, run.keys,
             np.uint32(self.key & 0xFFFFFFFF), np.uint32(self.key >> 32), real(self.hybrid.step), self.width,
             lanes.n_areas, lanes.blocks, lanes._draws, 0, first * m, 0, n, noise_kind, np.zeros((1, 0, 0, 0)),
             lanes._driven, own, run.row_of, n + 1, lanes._recorded, np.zeros((0, 0, 0, 0), self.dtype), trail, keep,

@@ -199,14 +199,11 @@ def source_text(layout: Layout) -> str:
         store_state=indent("\n".join(stores), " " * 16),
         **{f"load_{group}": ", ".join(load_group(group)) for group in ("state", "longrange", "inputs", "noise")},
     )
-    return head + couple_text(layout) + _listed_text(layout) + draw_text(layout) + body
+    return head + _couple_text(layout) + _listed_text(layout) + draw_text(layout) + body
 
 
-def couple_text(layout, ways=(True, False)):
-    """Return `couple`: in each lane the sum over source areas, in their order, of weight times source.
-
-    `ways` are the layouts it is for, by trial or not.
-    """
+def _couple_text(layout):
+    """Return `couple`: in each lane the sum over source areas, in their order, of weight times source."""
     n = layout.width
     out = ["", "", "@inline", "def couple(buf, tile_base, weights, gathered, n_blocks, n_areas, by_trial):"]
     if not layout.longrange:
@@ -221,7 +218,7 @@ def couple_text(layout, ways=(True, False)):
     for q, source in enumerate(layout.sources):
         value = f"load(buf, base + {layout.field('state', source) * n}, WIDTH)"
         out.append(f"        store(gathered, {q} * n_sources + block * WIDTH, {value})")
-    for by_trial in ways:
+    for by_trial in (True, False):
         out += ["    if by_trial:" if by_trial else "    else:", "        block = 0"]
         out += [f"        passes = -(-n_blocks // {layout.targets})", "        while block < n_blocks:"]
         out += ["            size = -(-(n_blocks - block) // passes)"]
