@@ -148,15 +148,13 @@ def channels(model: Model, area: str, projections: Projections) -> list[Channel]
     k, circuit = model.areas.index(area), model.circuit
     sln = model.connectome.matrix("sln")
     found = []
-    # Pathways with tables of their own, as of superficial and of deep origin, are streams already
-    laminar = len({p.weights for p in circuit.pathways}) > 1
     for pathway in circuit.pathways:
         row = np.asarray(model.weights()[pathway.weights][k], dtype=np.float64)
         if projections == "sources":
             for j in np.flatnonzero(row):
                 weights = np.where(np.arange(len(row)) == j, row, 0.0)
                 found.append(Channel(f"{pathway.name} from {model.areas[j]}", pathway.source, weights))
-        elif laminar or sln is None:
+        elif circuit.laminar or sln is None:
             found.append(Channel(pathway.name, pathway.source, row))
         else:
             share = np.where(row != 0, np.nan_to_num(sln[k]), 0.0)
