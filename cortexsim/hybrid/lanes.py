@@ -3,6 +3,8 @@
 # mypy: ignore-errors
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from cortexsim import _checks, perturbed
@@ -11,7 +13,7 @@ from cortexsim.hybrid.nets import Desk, Nets
 from cortexsim.kernel.lanes import Lanes
 from cortexsim.plan import NO_NOISE
 
-_LONGEST = 2000  # cortical steps of a call
+_LONGEST = 250  # cortical steps of a call: the networks' paths over so many are kept for each tile
 
 
 class TrialLanes(Lanes):
@@ -138,24 +140,25 @@ class HybridLanes(TrialLanes):
         real, nothing = self.dtype.type, np.zeros(0, self.dtype)
         m, w, nets = self.substeps, self._weights_of_nets, self.nets
         noise_kind = noise_kind if self.layout.noise else NO_NOISE  # there may be noise in the units alone
-        for tile in range(first_tile, last_tile):
-            desk, phase = self.desks[tile], self._phase[tile]
-            gone = (phase + n_steps) // m
-            ext = self._ext(tile, drive, direct, gone, phase)
+        spans = [(begin, min(begin + _LONGEST, n_steps)) for begin in range(0, n_steps, _LONGEST)]
+        for tile, (begin, end) in itertools.product(range(first_tile, last_tile), spans):
+            desk, phase, n, done = self.desks[tile], self._phase[tile], end - begin, n_done + begin
+            gone = (phase + n) // m
+            ext = self._ext(tile, drive[:, begin:end], direct, gone, phase)
             epochs = np.minimum(np.arange(gone), len(ext) - 1)
             self._module.forward(
                 self._buffer.ravel(), self._tables.ravel(), self._weights, self._keys.ravel(),
                 np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32), real(dt), self.n_trials, self.n_areas,
-                self.blocks, self._draws, tile, first_step, n_done, n_steps, noise_kind, given, self._driven,
-                to_cortex, np.arange(n_steps), every, self._recorded, record, nothing, False,
+                self.blocks, self._draws, tile, first_step, done, n, noise_kind, given[:, begin:end], self._driven,
+                to_cortex, np.arange(begin, end), every, self._recorded, record, nothing, False,
                 nets.table, nets.reals, nets.which, nets.kinds, nets.sources, nets.rows, nets.tables.ravel(),
                 desk.collected, w["W_t"], w["P"], w["read"], ext, epochs, np.zeros(gone, np.int64), desk.streams,
                 desk.pushed, desk.states, desk.rates, desk.targets, nets.leak, desk.noise, desk.keys, desk.ahead,
                 desk.held, desk.heard, 0, real(1), real(0), False, m, phase, self._ticks[tile], desk.steps,
             )  # fmt: skip
-            self._take_units(tile, n_done, n_steps, every, phase)
+            self._take_units(tile, done, n, every, phase)
             desk.go_on(gone)
-            self._phase[tile], self._ticks[tile] = (phase + n_steps) % m, self._ticks[tile] + gone
+            self._phase[tile], self._ticks[tile] = (phase + n) % m, self._ticks[tile] + gone
 
     def _ext(self, tile, drive, direct, gone, phase):
         """Return bias and direct inputs of the networks, a row for each of their steps, or one for all.
