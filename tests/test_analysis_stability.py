@@ -167,6 +167,9 @@ def test_bad_models_and_states_are_refused(cortex):
     state = labelled(model, np.zeros((1, 5)))
     with pytest.raises(ValueError, match="without delays"):
         analysis.jacobian(dataclasses.replace(model, conduction_speed=3.0), state)
+    chaudhuri = cx.Model(cx.load_connectome("macaque29"), circuits.Chaudhuri2015(), cx.gradients.macaque29())
+    with pytest.raises(ValueError, match="take hybrid.without()"):
+        analysis.eigenvalues(cx.embed(chaudhuri, {"46d": cx.transplant(chaudhuri, "46d", units=4, inhibitory=1)}))
     with pytest.raises(ValueError, match="of one condition"):
         analysis.jacobian(cx.Model(cortex, Linear(g=(0.1, 0.2))), state)
     with pytest.raises(TypeError, match="must be a Model"):

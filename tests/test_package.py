@@ -101,7 +101,7 @@ def _blocks(page: str, language: str) -> list[str]:
 @pytest.mark.slow
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    first, experiment, training = _blocks("README.md", "python")
+    first, experiment, training, hybrid = _blocks("README.md", "python")
     names: dict[str, Any] = {}
     exec(compile(first, "README.md", "exec"), names)
     assert len(cx.validate.persistence(names["result"]).persistent_areas) == 23
@@ -110,6 +110,9 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     exec(compile(experiment, "README.md", "exec"), names)
     exec(compile(training, "README.md", "exec"), names)
     assert names["training"].history.sizes["network"] == 4
+    exec(compile(hybrid, "README.md", "exec"), names)
+    assert names["training"].history.performance[-1] >= 0.9
+    assert names["result"].sizes["unit"] == 50
     assert set(names["ends"].outcome.to_numpy()[names["ends"].condition == "light"]) == {"distracted"}
 
 

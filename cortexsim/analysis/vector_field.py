@@ -64,6 +64,11 @@ class VectorField:
     def __init__(self, model: Model, drive: Drive | None = None) -> None:
         if not isinstance(model, Model):
             raise TypeError(f"Argument `model` must be a Model, but is {type(model).__name__}.")
+        if type(model) is not Model:
+            raise ValueError(
+                f"The analysis is of models whose areas all follow the circuit, but this is {model!r}; take "
+                f"hybrid.without(), and rnn.analysis for the networks."
+            )
         if model.conduction_speed is not None:
             raise ValueError(
                 "The analysis is of models without delays; take dataclasses.replace(model, conduction_speed=None)."
