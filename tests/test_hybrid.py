@@ -190,6 +190,19 @@ def test_without_noise_trials_are_alike(noisy):
         assert np.array_equal(result[name][0], result[name][1])
 
 
+def test_given_noise_is_the_cortexs_own(noisy, monkeypatch):
+    steps = 400
+    normals = np.random.default_rng(0).standard_normal((2, steps, len(noisy.areas), 1))
+    whole = cx.simulate(noisy, V1, trials=2, noise=normals, **RUN)
+    assert not np.array_equal(whole.r_E[0], whole.r_E[1])
+    assert same(cx.simulate(noisy, V1, trials=[0], noise=normals[0], **RUN), whole.isel(trial=[0]))
+    # Units have their own noise besides
+    other = cx.simulate(noisy, V1, trials=[1], noise=normals[0], **RUN)
+    assert not np.array_equal(other.r_unit, whole.r_unit[:1])
+    monkeypatch.setattr(sys.modules["cortexsim.simulate"], "_CHUNK_STEPS", 61)
+    assert same(cx.simulate(noisy, V1, trials=2, noise=normals, **RUN), whole)
+
+
 def test_each_trial_has_its_own_stimulus_and_perturbation(noisy):
     stimuli = [V1, None, V1 + Lesion(areas=("46d",)), V1 + Change(parameter="w_EE", factor=0.9, onset=50)]
     stimuli.append(cx.Pulse(area="46d", input="u1", onset=10, duration=100, amplitude=2))

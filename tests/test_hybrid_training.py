@@ -178,6 +178,15 @@ def test_credit_within_the_area_is_refused_where_another_is_read(both, one):
     rnn.train(hybrid, TASK, hybrid.stack, credit="area", steps=1)
 
 
+def test_open_loop_is_refused_where_it_does_not_reach_a_network(both):
+    hybrid = embed(both.without(), both.embedded, task=TASK, drives=DRIVES, readout="46d")
+    with pytest.raises(ValueError, match="gradient of '7A', which is not, would be exactly zero"):
+        rnn.train(hybrid, TASK, hybrid.stack)
+    assert rnn.evaluate(hybrid, TASK, hybrid.stack, trials=8).shape == (2,)
+    trained = rnn.train(hybrid, TASK, hybrid.stack, credit="full", steps=1).parameters
+    assert not np.array_equal(trained.of("W_rec 7A"), hybrid.stack.of("W_rec 7A"))
+
+
 def test_the_gradient_does_not_depend_on_threads_or_what_runs_beside(both):
     trials = TASK.trials(20, seed=1, dt=both.dt)
     single = gradients(both, both.stack, trials, seed=3)

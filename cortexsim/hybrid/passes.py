@@ -71,6 +71,8 @@ class HybridPasses:
         # Whether rates of areas without a network are read, and whether the gradient has to pass the cortex at all
         self.far = any(area not in hybrid.embedded for area in hybrid.readout)
         self.cortical = credit == "full" or (credit == "open_loop" and self.far)
+        # Evaluation, to which credit is nothing, must not fail for networks that no gradient reaches
+        self.lost = unread if credit == "open_loop" and not self.far else []
 
     @property
     def compiled(self) -> bool:
@@ -96,6 +98,12 @@ class HybridPasses:
         self, parameters, trials, rule, *, penalties=None, seed=0, step=0, parts=1, noise=True
     ):  # `parts` is for networks alone
         """Return the loss of each network, and its gradient; see `Passes.gradients`."""
+        if self.lost:
+            raise ValueError(
+                f"With credit='open_loop' what a network receives is taken as given, and here only networks are read: "
+                f"the gradient of {self.lost[0]!r}, which is not, would be exactly zero. Take credit='full', or read "
+                f"it out."
+            )
         batch = self._batch(parameters, trials, rule, seed, step, TRAINING, noise, penalties)
         n = parameters.networks
         losses, sums = np.zeros((n, batch.tiles)), [[None] * batch.tiles for _ in range(n)]
