@@ -54,17 +54,18 @@ def hybrid_of(model: cx.Model, task: tasks.Task, networks: int = 1, seed: int = 
     """Return the cortex with untrained networks in the two areas.
 
     The long-range input of either area, gating variables by connection weights, is .5 to .7 for the cued population and
-    .05 at rest. A gain of 1.5, doubled onto the units of the population that it concerns, makes this a drive of 1.5 to
-    2 against .15; a bias of -.5 keeps the networks silent at rest, or they would ignite the cortex before the cue. At
-    10 Hz for an activity of 1 the two areas then fire at about the rates of the circuit (7 to 15 Hz). The recurrent
-    weights are weak at the start: the networks relay what they receive, and hold nothing.
+    .05 at rest. A gain of 5, doubled onto the units of the population that it concerns, makes this a drive of 5 to 7
+    against .5, and a bias of -5 puts the sigmoid's rise between them. The networks must be silent at rest, or they would
+    ignite a cortex with much dopamine before the cue; and their rates must have a bound, or they learn to remember by
+    running away. At 40 Hz for an activity of 1 the two areas fire at 20 to 35 Hz. The recurrent weights are weak at the
+    start: the networks relay what they receive, and hold nothing.
     """
-    network = rnn.Network(inputs=1, outputs=0, units=50, inhibitory=(40, 50), dt=10.0, tau=50.0)
+    network = rnn.Network(inputs=1, outputs=0, units=50, inhibitory=(40, 50), dt=10.0, tau=100.0, activation="sigmoid")
     embedded = {}
     for k, area in enumerate(AREAS):
         start = rnn.initialise(network, networks, seed=2 * seed + k)
-        start = start._replace(bias=np.full_like(start.bias, -0.5))
-        embedded[area] = cx.Embedding(network=network, parameters=start, gain=1.5, rate=10.0)
+        start = start._replace(bias=np.full_like(start.bias, -5.0))
+        embedded[area] = cx.Embedding(network=network, parameters=start, gain=5.0, rate=40.0)
     return cx.embed(model, embedded, task=task, drives=DRIVES, seed=seed)
 
 
@@ -80,7 +81,7 @@ def train(name: str, chosen: argparse.Namespace) -> tuple[cx.Hybrid, rnn.Trainin
         hybrid.stack,
         steps=chosen.steps,
         trials=16,
-        optimizer=rnn.Adam(learning_rate=1e-3, clip_norm=1.0),
+        optimizer=rnn.Adam(learning_rate=3e-3, clip_norm=1.0),
         credit="open_loop",
         seed=chosen.seed,
         evaluate_every=chosen.every,
@@ -256,7 +257,7 @@ def report(
         "# Prefrontal networks in the cortex: a delayed response with a distractor",
         "",
         f"Networks of 50 units (10 inhibitory) in each of {' and '.join(AREAS)}; the other 38 areas follow "
-        f"`FroudistWalsh2021`. {chosen.networks} networks at each level of dopamine; Adam, learning rate .001, 16 "
+        f"`FroudistWalsh2021`. {chosen.networks} networks at each level of dopamine; Adam, learning rate .003, 16 "
         f'trials a step, credit="open_loop", cortex at 0.5 ms and networks at 10 ms, float32. Task: cue '
         f"{chosen.task.cue:g}, delay {chosen.task.delay:g}, distractor {chosen.task.distractor:g} (either "
         f"alternative), second delay {chosen.task.second_delay:g}, response {chosen.task.response:g} ms. "
@@ -295,7 +296,7 @@ def report(
         "## Where the memory lives",
         "",
         "Selectivity for the cue, half the difference of r_E1 - r_E2 between trials with cue A and B (Hz), in the last "
-        f"150 ms of either delay; `areas` is the number of areas, of 40, above {SELECTIVE:g} Hz. Below 0: selective for "
+        f"150 ms of either delay; `areas` is the number of areas, of 40, above {SELECTIVE:g} Hz. Below 0: for "
         "the distractor.",
         "",
     ]
