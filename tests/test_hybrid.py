@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -403,3 +405,15 @@ def test_runs_go_by_whole_steps_of_the_networks(noisy):
         cx.simulate(noisy, **(RUN | {"duration": 201.0}))
     with pytest.raises(ValueError, match=r"network.dt"):
         cx.simulate(noisy, dt=0.8, **(RUN | {"every": 8.0}))
+
+
+@pytest.mark.slow
+def test_the_python_of_the_page_runs(capsys):
+    page = (Path(__file__).parents[1] / "docs" / "hybrids.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    exec(compile("\n".join(blocks), "hybrids.md", "exec"), {})
+    said = capsys.readouterr().out.splitlines()
+    assert float(said[0].split()[0]) < 1e-12
+    before, after = (float(number) for number in re.findall(r"[\d.]+", said[1]))
+    assert before < 0.7
+    assert after > 0.95
