@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import cortexsim as cx
-from cortexsim import rnn
+from cortexsim import rnn, tasks
 from cortexsim.stimulus import Change, Course, Lesion, optogenetics
 
 AREAS = ("V1", "V2", "V4", "MT", "7A", "8l", "46d", "9/46d")
@@ -373,6 +373,45 @@ def test_what_no_hybrid_can_be_is_refused(cortex):
         cx.embed(cortex, {"46d": cx.Embedding(network=network, into=np.ones((4, 2)))})
     with pytest.raises(ValueError, match="not negative"):
         cx.embed(cortex, {"46d": cx.Embedding(network=network, into=-np.ones((4, 4)))})
+
+
+def test_arguments_of_another_kind_are_refused(cortex, noisy):
+    network = rnn.Network(inputs=0, outputs=0, units=4)
+    for networks in (network, ["46d"]):
+        with pytest.raises(TypeError, match="`networks` must be networks by area"):
+            cx.embed(cortex, networks)
+    with pytest.raises(TypeError, match=r"must be a cortexsim\.rnn\.Network, but is 'relu'"):
+        cx.embed(cortex, {"46d": "relu"})
+    drive = cx.Drive("cue_A", "V1", "E", 1.0)
+    for drives in (drive, [("cue_A", "V1", "E", 1.0)]):
+        with pytest.raises(TypeError, match="must be a sequence of Drives"):
+            cx.embed(cortex, {"46d": network}, drives=drives)
+    for given in ("delayed_response", tasks.DelayedResponse):
+        with pytest.raises(TypeError, match="`task` must be a Task"):
+            cx.embed(cortex, {"46d": network}, task=given)
+    with pytest.raises(ValueError, match="but '46d' stands twice"):
+        cx.embed(cortex, {"46d": network}, task=tasks.DelayedResponse(), readout=("46d", "46d"))
+    with pytest.raises(TypeError, match=r"must be a rnn\.Parameters"):
+        cx.Embedding(network=network, parameters=noisy.stack)
+    nothing = rnn.initialise(network)._replace(bias=np.full((1, 4), np.nan))
+    with pytest.raises(ValueError, match="finite, but bias is not"):
+        cx.Embedding(network=network, parameters=nothing)
+    with pytest.raises(ValueError, match="from 0 to 0, but is 1"):
+        noisy.with_stack(noisy.stack, network=1)
+    with pytest.raises(ValueError, match="Unknown array 'W_rec' in the parameters of a hybrid.*Known: W_rec 46d"):
+        noisy.stack.of("W_rec")
+    with pytest.raises(ValueError, match="Unknown area 'V1' in the networks of this hybrid. Known: 46d, 7A"):
+        noisy.channels("V1")
+
+
+def test_columns_for_sources_do_not_move_when_a_connection_goes(cortex):
+    network = rnn.Network(inputs=0, outputs=0, units=4, dt=2.0, noise=0.0)
+    hybrid = cx.embed(cortex, {"46d": cx.Embedding(network=network, projections="sources", gain=0.01)})
+    source = hybrid.channels("46d")[0].name.removeprefix("E from ")
+    with pytest.raises(ValueError, match="a column for each of its"):
+        dataclasses.replace(hybrid, connectome=cortex.connectome.lesion(connections=[("46d", source)]))
+    # The way out that it tells of
+    cx.simulate(hybrid, Lesion(connections=(("46d", source),)), **RUN)
 
 
 def test_a_circuit_that_cannot_be_told_rates_is_refused():

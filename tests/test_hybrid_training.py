@@ -390,6 +390,9 @@ def test_what_cannot_be_trained_is_refused(one):
         embed(cortex(), {"46d": embedding()}, task=TASK, drives=[Drive("cue_A", "V1", "E1", 1.0)])
     with pytest.raises(ValueError, match="Unknown area"):
         embed(cortex(), {"46d": embedding()}, task=TASK, drives=DRIVES, readout="46e")
+    varied = cx.Model(one.connectome, cx.circuits.Chaudhuri2015(w_EE=[24.0, 24.3]), one.gradients)
+    with pytest.raises(ValueError, match="same in all trials, but the circuit has 2 values"):
+        embed(varied, {"46d": embedding()}, task=TASK, drives=DRIVES)
     with pytest.raises(ValueError, match="stacks"):
         embed(cortex(), {"46d": embedding(networks=2), "7A": embedding(networks=3)})
     with pytest.raises(ValueError, match="Unknown weights 'W'"):

@@ -93,12 +93,16 @@ class Embedding:
         _checks.check_not_negative("gain", self.gain)
         _checks.check_positive("rate", self.rate, "Hz")
         _checks.check_known(self.projections, PROJECTIONS, what="kind of projections", where="Embedding")
-        object.__setattr__(self, "trained", tuple(self.trained))
+        object.__setattr__(self, "trained", (self.trained,) if isinstance(self.trained, str) else tuple(self.trained))
         for name in self.trained:
             _checks.check_known(name, TRAINABLE, what="weights", where="`trained`")
         if self.parameters is None:
             object.__setattr__(self, "parameters", initialise(self.network, seed=self.seed))
+        if not isinstance(self.parameters, Parameters):
+            raise TypeError(f"Argument `parameters` must be a rnn.Parameters, but is {self.parameters!r}.")
         self.network.check(self.weights)
+        if bad := [name for name, value in self.weights._asdict().items() if not np.isfinite(value).all()]:
+            raise ValueError(f"Argument `parameters` must be finite, but {bad[0]} is not.")
         if self.initial is not None:
             initial = np.asarray(self.initial, dtype=float)
             if initial.shape != (self.network.units,) or not np.isfinite(initial).all():

@@ -18,10 +18,10 @@ from cortexsim.hybrid.embedding import Channel, Embedding, channels, pattern
 from cortexsim.model import Model
 from cortexsim.rnn import Network
 from cortexsim.rnn.network import Array, Readout, check_readout
+from cortexsim.tasks.task import Task
 
 if TYPE_CHECKING:
     from cortexsim.hybrid.passes import HybridPasses
-    from cortexsim.tasks.task import Task
 
 Credit = Literal["area", "open_loop", "full"]
 READ_RATE = 10.0
@@ -64,7 +64,14 @@ class HybridParameters(tuple[Any, ...]):
         return len(self[0])
 
     def of(self, name: str) -> Array:
-        """Return one of the arrays."""
+        """Return one of the arrays.
+
+        Parameters
+        ----------
+        name
+            Such as "W_rec 46d".
+        """
+        _checks.check_known(name, self._fields, what="array", where="the parameters of a hybrid")
         return np.asarray(self[self._fields.index(name)])
 
     def select(self, which: Sequence[int] | slice | NDArray[Any]) -> HybridParameters:
@@ -142,6 +149,13 @@ class Hybrid(Model):
             raise ValueError("A hybrid takes a connectome of tables, but this one is a list of connections.")
         for area in (*self.embedded, *self.readout):
             _checks.check_known(area, self.areas, what="area", where="a hybrid", listed="`connectome.areas`")
+        for area in self.embedded if self.stack else ():
+            held, received = self.stack.of(f"into {area}").shape[2], len(self.channels(area))
+            if held != received:
+                raise ValueError(
+                    f"Weights `into` of {area!r} must have a column for each of its {received} channels, but have "
+                    f"{held}; cut connections by a Lesion in the stimulus, or embed the network anew."
+                )
 
     def __eq__(self, other: object) -> bool:
         """Whether all that makes it up is the same by value."""
@@ -195,6 +209,11 @@ class Hybrid(Model):
         """Raise ValueError unless the hybrid hears all channels of a task, and has its outputs."""
         if not self.readout:
             raise ValueError("A hybrid without a read-out can't do a task; make it by embed(..., task=task).")
+        if self.circuit.trials is not None:
+            raise ValueError(
+                f"A hybrid that does a task must have parameters that are the same in all trials, but the circuit has "
+                f"{self.circuit.trials} values of some."
+            )
         direct = self.direct(task)
         for area, embedding in self.embedded.items():
             if embedding.network.inputs not in (0, len(direct)):
@@ -252,6 +271,7 @@ class Hybrid(Model):
 
     def channels(self, area: str) -> list[Channel]:
         """Return what the network in an area receives from it."""
+        _checks.check_known(area, self.embedded, what="area", where="the networks of this hybrid")
         return channels(self, area, self.embedded[area].projections)
 
     def with_stack(self, stack: HybridParameters, network: int | None = None) -> Hybrid:
@@ -265,6 +285,8 @@ class Hybrid(Model):
             Which network; None: all.
         """
         self.check(stack)
+        if network is not None and not 0 <= network < stack.networks:
+            raise ValueError(f"Argument `network` must be from 0 to {stack.networks - 1}, but is {network}.")
         return replace(self, stack=stack if network is None else stack.select([network]))
 
     def without(self) -> Model:
@@ -397,6 +419,12 @@ def embed(
     """
     if not isinstance(model, Model) or isinstance(model, Hybrid):
         raise TypeError(f"Argument `model` must be a Model without networks, but is {model!r}.")
+    if not isinstance(networks, Mapping):
+        raise TypeError(f"Argument `networks` must be networks by area, {{'46d': network}}, but is {networks!r}.")
+    if task is not None and not isinstance(task, Task):
+        raise TypeError(f"Argument `task` must be a Task, such as tasks.DelayedResponse(), but is {task!r}.")
+    if isinstance(drives, Drive) or not all(isinstance(drive, Drive) for drive in drives):
+        raise TypeError(f"Argument `drives` must be a sequence of Drives, but is {drives!r}.")
     if not networks:
         raise ValueError("Argument `networks` must name at least one area, but is empty.")
     embedded = {area: e if isinstance(e, Embedding) else Embedding(network=e) for area, e in networks.items()}
@@ -414,6 +442,7 @@ def embed(
         inputs = tuple(v.name for v in model.circuit.inputs)
         _checks.check_known(drive.input, inputs, what="input", where="Drive")
     read = tuple(embedded) if readout is None else (readout,) if isinstance(readout, str) else tuple(readout)
+    _checks.check_unique(read, what="area", where="`readout`")
     hybrid = replace(
         bare,
         drives=tuple(drives),
