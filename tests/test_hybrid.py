@@ -447,7 +447,8 @@ def test_runs_go_by_whole_steps_of_the_networks(noisy):
 
 
 @pytest.mark.slow
-def test_the_python_of_the_page_runs(capsys):
+def test_the_python_of_the_page_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parents[1] / "docs" / "hybrids.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     exec(compile("\n".join(blocks), "hybrids.md", "exec"), {})
@@ -456,3 +457,4 @@ def test_the_python_of_the_page_runs(capsys):
     before, after = (float(number) for number in re.findall(r"[\d.]+", said[1]))
     assert before < 0.7
     assert after > 0.95
+    assert "True" in said

@@ -201,35 +201,39 @@ def test_the_gradient_does_not_depend_on_threads_or_what_runs_beside(both):
 # ---- Forwards
 
 
-def test_training_runs_the_same_trials_as_simulate():
+@pytest.mark.parametrize("warmup", [0.0, 14.0])
+def test_training_runs_the_same_trials_as_simulate(warmup):
     hybrid = two(cortex(), networks=1, noise=0.0)
-    trials = TASK.trials(3, seed=1, dt=hybrid.dt)
+    trials = dataclasses.replace(TASK, warmup=warmup).trials(3, seed=1, dt=hybrid.dt)
     found = rnn.run(hybrid, hybrid.stack, trials)
-    ends = np.cumsum(trials.lengths) * trials.dt
-    stimuli = [_as_stimulus(hybrid, trials, k, ends) for k in range(trials.n)]
-    result = cx.simulate(hybrid, stimuli, duration=ends[-1] + hybrid.dt, dt=hybrid.step, every=hybrid.dt, trials=3)
+    stimuli = [as_stimulus(hybrid, trials, k) for k in range(trials.n)]
+    duration = (trials.warmup + trials.steps + 1) * hybrid.dt
+    result = cx.simulate(hybrid, stimuli, duration=duration, dt=hybrid.step, every=hybrid.dt, trials=3)
+    after = result.isel(time=slice(trials.warmup + 1, None))
     # Streams are summed in another order by other programs: rounding
-    np.testing.assert_allclose(result.r_unit[:, 1:], found.rates[0], rtol=1e-10, atol=1e-12)
-    far = result.r_E.sel(area=["8l"])[:, 1:] / 10
+    np.testing.assert_allclose(after.r_unit, found.rates[0], rtol=1e-10, atol=1e-12)
+    far = after.r_E.sel(area=["8l"]) / 10
     features = np.concatenate([found.rates[0][:, :, hybrid.embedded["46d"].excitatory], far], axis=2)
     y = features @ hybrid.stack.of("W_out")[0].T + hybrid.stack.of("bias_out")[0]
     softmax = np.exp(y) / np.exp(y).sum(axis=2, keepdims=True)
     np.testing.assert_allclose(softmax, found.outputs[0], rtol=1e-10)
 
 
-def _as_stimulus(hybrid, trials, k, ends):
+def as_stimulus(hybrid, trials, k):
     """Return what a trial shows, as pulses."""
-    total = None
-    for epoch, end in enumerate(ends):
-        onset = end - trials.lengths[epoch] * trials.dt
-        values = dict(zip(trials.task.inputs, trials.inputs_by_epoch[epoch, k], strict=True))
-        places = [(d.area, d.input, d.amplitude * values[d.channel]) for d in hybrid.drives]
+    shown = [trials.warmup_inputs[k], *trials.inputs_by_epoch[:, k]]
+    ends, parts = np.cumsum([trials.warmup, *trials.lengths]) * trials.dt, []
+    for onset, end, values in zip([0, *ends[:-1]], ends, shown, strict=True):
+        u = dict(zip(trials.task.inputs, values, strict=True))
+        places = [(d.area, d.input, d.amplitude * u[d.channel]) for d in hybrid.drives]
         for j, channel in enumerate(hybrid.direct(trials.task)):
-            places += [(a, f"u{j}", values[channel]) for a, e in hybrid.embedded.items() if e.network.inputs]
-        for area, name, amplitude in places:
-            pulse = cx.Pulse(area=area, input=name, onset=onset, duration=end - onset, amplitude=amplitude)
-            total = pulse if total is None else total + pulse
-    return total
+            places += [(area, f"u{j}", u[channel]) for area, e in hybrid.embedded.items() if e.network.inputs]
+        parts += [
+            cx.Pulse(area=area, input=name, onset=onset, duration=end - onset, amplitude=amplitude)
+            for area, name, amplitude in places
+            if end > onset
+        ]
+    return sum(parts[1:], start=parts[0])
 
 
 def test_evaluation_judges_what_run_returns(both):
