@@ -114,7 +114,7 @@ def step_network(
     tell(net, r, after, readout, held, heard)
 
 
-@njit(nogil=True, error_model="numpy", fastmath=FLAGS)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FLAGS)
 def tell(net, r, at, readout, held, heard):
     \"\"\"Put the area's rates, means over the units' rates, into `heard`.\"\"\"
     line = net[LINE]
