@@ -137,7 +137,7 @@ def test_passes_do_what_the_equations_say():
 
 def test_open_loop_is_the_gradient_where_what_networks_receive_is_held():
     hybrid = two(cortex(), networks=1, noise=0.0)
-    trials = TASK.trials(5, seed=1, dt=hybrid.dt)
+    trials = TASK.trials(3, seed=1, dt=hybrid.dt)
     *_, received = plain(hybrid, hybrid.stack, trials)
     _, gradient = gradients(hybrid, hybrid.stack, trials, credit="open_loop")
 
@@ -270,8 +270,8 @@ def constraints(hybrid, start, after, tolerance):
 def test_training_keeps_dales_law_masks_and_the_totals_of_anatomy(dtype, tolerance):
     hybrid = two(cortex(AREAS[:7]), networks=2, dtype=dtype, density=0.7, autapses=False)
     training = rnn.train(
-        hybrid, TASK, hybrid.stack, credit="full", steps=200, trials=8, goal=None, evaluate_every=200,
-        evaluation_trials=8, optimizer=rnn.Adam(learning_rate=0.02),
+        hybrid, TASK, hybrid.stack, credit="full", steps=200, trials=4, goal=None, evaluate_every=200,
+        evaluation_trials=4, optimizer=rnn.Adam(learning_rate=0.02),
     )  # fmt: skip
     constraints(hybrid, hybrid.stack, training.parameters, tolerance)
     for name, value in hybrid.stack._asdict().items():
