@@ -170,7 +170,7 @@ def memory_estimate(
 
 
 class _Ran(NamedTuple):
-    """What came out: record (variable, trial, time, area), last state, past that delays need, and the model's extras."""
+    """What came out: record (variable, trial, time, area), last state, past that delays need, the model's extras."""
 
     record: NDArray[Any]
     final: NDArray[Any]
