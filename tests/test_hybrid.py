@@ -458,3 +458,18 @@ def test_the_python_of_the_page_runs(capsys, tmp_path, monkeypatch):
     assert before < 0.7
     assert after > 0.95
     assert "True" in said
+
+
+def test_weights_are_saved_and_loaded_without_loss(noisy, tmp_path):
+    noisy.stack.save(tmp_path / "weights.npz")
+    again = noisy.with_stack(cx.hybrid.HybridParameters.load(tmp_path / "weights.npz"))
+    assert again == noisy
+    network = noisy.embedded["46d"]
+    rnn.save_networks(tmp_path / "network.npz", network.network, network.weights)
+    with pytest.raises(ValueError, match="must be one that HybridParameters.save wrote"):
+        cx.hybrid.HybridParameters.load(tmp_path / "network.npz")
+
+
+def test_a_model_without_networks_is_no_learner(cortex, noisy):
+    with pytest.raises(TypeError, match="embed networks in a model"):
+        rnn.train(cortex, tasks.DelayedResponse(), noisy.stack)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from cortexsim import _checks
 from cortexsim.hybrid.embedding import Channel, Embedding, channels, pattern
 from cortexsim.model import Model
-from cortexsim.rnn import Network
+from cortexsim.rnn import Network, files
 from cortexsim.rnn.network import Array, Readout, check_readout
 from cortexsim.tasks.task import Task
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Credit = Literal["area", "open_loop", "full"]
 READ_RATE = 10.0
 """Rate (Hz) of an area without a network that counts as 1 for the read-out."""
+_FORMAT = "cortexsim-hybrid-1"
 CREDITS: tuple[Credit, ...] = ("area", "open_loop", "full")
 
 
@@ -77,6 +79,35 @@ class HybridParameters(tuple[Any, ...]):
     def select(self, which: Sequence[int] | slice | NDArray[Any]) -> HybridParameters:
         """Return some of the networks."""
         return self._make(values[which] for values in self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the weights to an NPZ file, which appears under its name only when it is whole.
+
+        Parameters
+        ----------
+        path
+            Of the file; `.npz` is not added.
+        """
+        files.write(path, {**self._asdict(), "description": np.array(_FORMAT)})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> HybridParameters:
+        """Return the weights that `save` wrote; `hybrid.with_stack` takes them.
+
+        Parameters
+        ----------
+        path
+            Of the file.
+
+        Raises
+        ------
+        ValueError
+            If the file holds something else.
+        """
+        found = files.read(path)
+        if str(found.pop("description", "")) != _FORMAT:
+            raise ValueError(f"File {os.fspath(path)!r} must be one that HybridParameters.save wrote, but it is not.")
+        return cls(found, found.values())
 
 
 @dataclass(frozen=True)

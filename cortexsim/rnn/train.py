@@ -186,6 +186,7 @@ def train(
     """
     from tqdm import tqdm
 
+    _check_fit(network, task, parameters)
     run = _Run(
         network=network,
         task=task,
@@ -201,7 +202,6 @@ def train(
     _checks.check_known(diverged, ("stop", "drop"), what="way to go on", where="`diverged`")
     steps = _checks.check_count("steps", steps)
     checkpoint_every = _checks.check_count("checkpoint_every", checkpoint_every)
-    _check_fit(network, task, parameters)
     settings = run.settings(parameters)
     if checkpoint is not None and not Path(checkpoint).parent.is_dir():
         raise FileNotFoundError(
@@ -526,6 +526,11 @@ def _schedule(rule: Rule | Annealing | None) -> Rule | Annealing:
 
 
 def _check_fit(network: Learner, task: Task, parameters: Stack) -> None:
+    if not hasattr(network, "passes"):
+        raise TypeError(
+            f"Argument `network` must be a Network, a GatedNetwork or a Hybrid, but is {network!r}; embed networks in a "
+            f"model by cortexsim.embed."
+        )
     network.check(parameters)
     network.check_task(task)
 
