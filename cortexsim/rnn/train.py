@@ -528,8 +528,8 @@ def _schedule(rule: Rule | Annealing | None) -> Rule | Annealing:
 def _check_fit(network: Learner, task: Task, parameters: Stack) -> None:
     if not hasattr(network, "passes"):
         raise TypeError(
-            f"Argument `network` must be a Network, a GatedNetwork or a Hybrid, but is {network!r}; embed networks in a "
-            f"model by cortexsim.embed."
+            f"Argument `network` must be a Network, a GatedNetwork or a Hybrid, but is {network!r}; embed networks in "
+            f"a model by cortexsim.embed."
         )
     network.check(parameters)
     network.check_task(task)
