@@ -55,7 +55,7 @@ def hybrid_of(model: cx.Model, task: tasks.Task, networks: int = 1, seed: int = 
 
     The long-range input of either area, gating variables by connection weights, is .5 to .7 for the cued population and
     .05 at rest. A gain of 5, doubled onto the units of the population that it concerns, makes this a drive of 5 to 7
-    against .5, and a bias of -5 puts the sigmoid's rise between them. The networks must be silent at rest, or they would
+    against .5, and a bias of -5 puts the sigmoid's rise between them. The networks must be silent at rest, or would
     ignite a cortex with much dopamine before the cue; and their rates must have a bound, or they learn to remember by
     running away. At 40 Hz for an activity of 1 the two areas fire at 20 to 35 Hz. The recurrent weights are weak at the
     start: the networks relay what they receive, and hold nothing.
