@@ -12,7 +12,7 @@ With much dopamine (1.5) the circuit holds the cue by itself, and the networks l
 darkness in the two areas it comes back from the others. With little (0.5) the circuit forgets within half a second. The
 networks then learn to remember, but not by themselves: 20 areas hold the cue, with the circuit that forgot it, and the
 memory is lost if either side is dark for a moment or the networks' input is cut. It lives in the loop through both.
-Where it is lost the distractor takes its place, and answers are wrong rather than random. Dopamine of 1.5 ignites this
+After the dark the distractor takes its place, and answers are wrong rather than random. Dopamine of 1.5 ignites this
 trained cortex before some of the cues. Dopamine acts on the areas that follow the circuit, not on the networks.
 
 It prints a table and writes hybrid_delayed_response.png to the working directory, or to --out FOLDER. Seconds; the very
@@ -131,28 +131,32 @@ def right(system: cx.Model, result: xr.Dataset) -> xr.Dataset:
 def draw(results: dict[str, xr.Dataset], table: xr.Dataset) -> Figure:
     """Return the figure: selectivity over time, on the cortex at the end of the second delay, and performance."""
     with cx.plot.styled():
-        figure = Figure(figsize=(13.0, 7.8), dpi=150, layout="constrained")
-        above, middle, below = figure.subfigures(3, 1, height_ratios=(1.0, 1.15, 1.0))
+        figure = Figure(figsize=(13.0, 8.0), dpi=150, layout="constrained")
+        above, below = figure.subfigures(2, 1, height_ratios=(1.0, 1.25))
+        left, right = below.subfigures(1, 2, width_ratios=(1.0, 2.0))
+        maps = iter(left.subplots(2, 1))
         rows = above.subplots(1, 4, sharex=True, sharey=True)
-        maps = middle.subplots(1, 4)
-        for (title, result), ax, cortex in zip(results.items(), rows, maps, strict=True):
+        for (title, result), ax in zip(results.items(), rows, strict=True):
             mean = for_cue(result).mean("trial")
             for area, colour in SHOWN.items():
                 ax.plot(mean.time / 1000, mean.sel(area=area), color=colour, label=area)
             for start, colour in ((CUE, "#0072B2"), (DISTRACTOR, "#D55E00")):
                 ax.axvspan(start / 1000, start / 1000 + 0.25, color=colour, alpha=0.12, linewidth=0)
             ax.axhline(0, color="0.8", linewidth=0.6, zorder=0)
-            ax.set(title=title, xlabel="Time (s)", xlim=(0.5, END / 1000))
             late = mean.sel(time=slice(RESPONSE - 150, RESPONSE - 1)).mean("time")
-            late.attrs = {"long_name": "cue - distractor", "units": "Hz"}
-            cx.plot.cortex_map(late, views=["lateral"], vmin=-25, vmax=25, cmap="RdBu", ax=cortex)
-            cortex.set(xticks=[], yticks=[], xlabel="", ylabel="")
-            cortex.spines[:].set_visible(False)
-            cortex.set_title(f"2.4 s: {int((late > 2).sum())} areas hold the cue", loc="left")
-        rows[0].set_ylabel("Cue - distractor (Hz)")
+            ax.set(title=title, xlabel="Time (s)", xlim=(0.5, END / 1000))
+            ax.text(2.4, 37, f"{int((late > 2).sum())} areas hold the cue", ha="right", fontsize=7)
+            if "0.5" in title:
+                late.attrs = {"long_name": "cue - distractor at 2.4 s", "units": "Hz"}
+                cortex = next(maps)
+                cx.plot.cortex_map(late, views=["lateral"], vmin=-25, vmax=25, cmap="RdBu", ax=cortex)
+                cortex.set(xticks=[], yticks=[], xlabel="", ylabel="")
+                cortex.spines[:].set_visible(False)
+                cortex.set_title(title, loc="left")
+        rows[0].set(ylabel="Cue - distractor (Hz)", ylim=(-27, 41))
         rows[0].legend(loc="lower left", ncols=2)
 
-        ax = below.subplots()
+        ax = right.subplots()
         n = table.sizes["condition"]
         colours = ("0.75", "0.35", "#56B4E9", "#0072B2")
         for k, (system, colour) in enumerate(zip(table.system.values, colours, strict=True)):
