@@ -1,6 +1,6 @@
 """What are hybrids for? Prefrontal networks learn a delayed response with a distractor inside the cortex.
 
-    python benchmarks/hybrid_delayed_response.py            # half an hour on two cores; prints the tables
+    python benchmarks/hybrid_delayed_response.py            # twenty minutes on two busy cores; prints the tables
     python benchmarks/hybrid_delayed_response.py --write    # the same, and into benchmarks/results/
     python benchmarks/hybrid_delayed_response.py --small    # a minute or two: a short task, one network, few steps
 
