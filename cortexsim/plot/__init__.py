@@ -9,6 +9,7 @@ from cortexsim.plot.cortex_map import cortex_map
 from cortexsim.plot.experiments import ablations, dose_response, fractions, lesion_atlas, phase_diagram
 from cortexsim.plot.fit import fit_history, fit_profile, fit_sensitivity
 from cortexsim.plot.hierarchy import hierarchy
+from cortexsim.plot.hybrids import unit_rates
 from cortexsim.plot.matrix import matrix
 from cortexsim.plot.memory import decision, decoded_item, performance, ping_readout, psychometric
 from cortexsim.plot.networks import linearisation, psychometric_curves, state_space
@@ -47,4 +48,5 @@ __all__ = [
     "traces",
     "training_curves",
     "training_report",
+    "unit_rates",
 ]
