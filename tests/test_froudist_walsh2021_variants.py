@@ -16,6 +16,8 @@ from cortexsim.analysis.memory import FRONTOPARIETAL
 from cortexsim.circuits import FroudistWalsh2021Learning, FroudistWalsh2021Plasticity
 from cortexsim.protocols import TO_V1, delayed_ping
 
+pytestmark = pytest.mark.slow  # the quick tests are to stay under a minute
+
 RATES = ("r_E1", "r_E2", "r_PV", "r_SST1", "r_SST2", "r_VIP1", "r_VIP2")
 PLASTIC = ("facilitation1", "facilitation2", "depression1", "depression2")
 VTA = ("r_VTA_DA", "r_VTA_GABA", "DA")
@@ -290,7 +292,6 @@ def test_without_noise_only_the_block_that_rewards_the_distractor_is_earned(mode
     np.testing.assert_allclose([result.ping_E1[0], result.ping_E2[0]], [0.507, 22.213], rtol=0, atol=0.00051)
 
 
-@pytest.mark.slow
 def test_without_noise_the_published_blocks_earn_0_30_and_0(model):
     result = learning.learn(changed(model, FroudistWalsh2021Learning), noise=False)
     assert result.reward.to_numpy().reshape(3, 30).sum(axis=1).tolist() == [0, 30, 0]

@@ -11,6 +11,8 @@ from gymnasium.utils.env_checker import check_env
 
 from cortexsim import tasks
 
+pytestmark = pytest.mark.slow  # the quick tests are to stay under a minute
+
 RIGHT_ALL_ALONG = pytest.approx(1.0, abs=1e-12)  # sums of shares that add up to 1
 
 

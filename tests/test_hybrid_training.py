@@ -10,6 +10,8 @@ import cortexsim as cx
 from cortexsim import rnn, tasks
 from cortexsim.hybrid import Drive, Embedding, embed
 
+pytestmark = pytest.mark.slow  # the quick tests are to stay under a minute
+
 AREAS = ("V1", "V2", "V4", "MT", "7A", "8l", "46d", "9/46d")
 TASK = tasks.DelayedResponse(warmup=0, fixation=12, cue=12, delay=20, response=24, grace=4, jitter=0)
 DRIVES = (Drive("cue_A", "V1", "E", 300.0), Drive("cue_B", "V2", "E", 300.0))
@@ -327,7 +329,6 @@ def test_a_trained_network_can_be_put_in_its_place(both):
     assert trained != both
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("credit", ["area", "open_loop", "full"])
 def test_a_network_in_the_cortex_learns_a_delayed_response(credit):
     model, gain = cortex(), 4.0

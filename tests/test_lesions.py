@@ -10,6 +10,8 @@ import pytest
 import cortexsim as cx
 from cortexsim.analysis.lesions import lesion_atlas
 
+pytestmark = pytest.mark.slow  # the quick tests are to stay under a minute
+
 CUE = cx.working_memory()
 FEW = ("V1", "V4", "LIP", "9/46d", "8B", "OPRO")
 

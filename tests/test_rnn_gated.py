@@ -11,6 +11,8 @@ from cortexsim.rnn import BPTT, CD, DASC, SCTT, GatedNetwork, GatedParameters, P
 from cortexsim.rnn.buffers import ends_of_task_trials
 from cortexsim.rnn.gated import GATES
 
+pytestmark = pytest.mark.slow  # the quick tests are to stay under a minute
+
 NETWORK = GatedNetwork(inputs=3, outputs=3, units=10, tau_noise=40.0)
 RULES = [BPTT(), CD(2), SCTT(5, 0.4), Strategic(SCTT(6, 0.5), 0.0)]
 PENALTIES = Penalties(0.02, 0.03)
@@ -346,7 +348,6 @@ def test_fixed_points_of_an_lstm_are_refused():
         analysis.fixed_points(network, some(network), np.zeros(3), np.zeros((1, 10)))
 
 
-@pytest.mark.slow
 @cells
 def test_gated_networks_learn_go(cell):
     task = tasks.by_name("go")

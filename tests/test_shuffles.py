@@ -10,6 +10,8 @@ import cortexsim as cx
 from cortexsim.validate.intervals import chance_difference, mean_interval
 from cortexsim.validate.shuffles import shuffles
 
+pytestmark = pytest.mark.slow  # the quick tests are to stay under a minute
+
 N = 12
 
 
