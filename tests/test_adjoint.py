@@ -78,6 +78,7 @@ def loop(given, dt, d, out):
 """
 
 
+@pytest.mark.slow
 def test_compiled_for_lanes_the_text_gives_the_numbers_of_numpy():
     """The kernel's own expm1 is right to 3 units in the last place."""
     circuit = circuits.MejiasWang2022

@@ -315,7 +315,8 @@ run("undisturbed")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills children that it forks")
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [3, 20])
 def test_a_sweep_killed_at_random_moments_ends_with_the_bytes_of_an_undisturbed_one(tmp_path: Path, kills: int) -> None:
     points = 20 if kills == 3 else 150
     run = [sys.executable, "-c", KILLS, str(kills), str(points)]
