@@ -278,7 +278,7 @@ def backward(
                     else:
                         told = Rates({trail_rates})
                         g = rates_back(x, told, p, h, due)
-{store_slopes_told}
+{store_slopes}
 {store_heard}
 {clear_afar}
 {couple_back}
@@ -461,7 +461,6 @@ def _text(layout, rnn_loops, backs):
         ),
         "load_slopes": ", ".join(f"load(slopes, back + {k * n}, WIDTH)" for k in range(n_state)),
         "store_slopes": lines("store(slopes, back + {n}, g[{k}])", layout.state, 24),
-        "store_slopes_told": lines("store(slopes, back + {n}, g[{k}])", layout.state, 24),
         "store_afar": indent(
             "\n".join(f"store(afar, ({k} * n_blocks + block) * WIDTH, g[{n_state + k}])" for k in range(n_afar)),
             " " * 24,

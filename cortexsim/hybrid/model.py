@@ -220,14 +220,6 @@ class Hybrid(Model):
         """Always: what P sums up to is kept."""
         return True
 
-    def parameters_of(self, networks: int = 1) -> HybridParameters:
-        """Return the weights, those of one network repeated, or of as many as the stack has."""
-        if networks in (1, self.stack.networks):
-            return self.stack
-        if self.stack.networks != 1:
-            raise ValueError(f"Argument `networks` must be {self.stack.networks}, as embedded, but is {networks}.")
-        return self.stack._make(np.repeat(values, networks, axis=0) for values in self.stack)
-
     def check(self, parameters: HybridParameters) -> None:
         """Raise ValueError unless parameters fit."""
         if not isinstance(parameters, HybridParameters) or parameters._fields != self.stack._fields:

@@ -128,11 +128,6 @@ class Nets:
         first = self.of(e, "ROW_AT") * steps
         return flat[first : first + steps * self.width * line].reshape(steps, self.width, line)
 
-    def streams_of(self, flat, e, steps):
-        """Return what a network received, (step, trial, channel)."""
-        first, padded = self.of(e, "IN_AT") * steps, self.of(e, "PADDED")
-        return flat[first : first + steps * self.width * padded].reshape(steps, self.width, padded)
-
     def part_of(self, flat, e, name):
         """Return weights, or their gradient, of a network: W (unit, unit), P (channel, unit)."""
         return self._part(flat, e, {"W": "W_AT", "P": "P_AT"}[name], self.of(e, "LINE"))
